@@ -40,6 +40,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.http",
     },
     "core.shadowing": {"core", "core.compare.model"},
+    "core.replaying": {
+        "core",
+        "core.compare",
+        "core.compare.markup",
+        "core.compare.model",
+        "core.http",
+        "core.ledger",
+        "core.privacy",
+    },
     # text to settings
     "config": {
         "core",
@@ -127,7 +136,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
     },
     "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
-    "demo": set(),
+    "demo": {"core"},
     "cli": {
         "config",
         "core",

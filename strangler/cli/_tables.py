@@ -12,6 +12,7 @@ from strangler.core.documents import (
     PassedGate,
     RetireStatus,
     RolloutShort,
+    RouteKillSwitch,
     RouteStatus,
     SinkStatus,
     SlowEndpoint,
@@ -21,6 +22,7 @@ from strangler.core.documents import (
     WorkerStatus,
 )
 from strangler.core.gate import cut_percent
+from strangler.core.kill_switch_text import kill_switch_note
 from strangler.core.retire_text import refuses, retire_text
 from strangler.core.rollout_text import next_percent, waits_text
 from strangler.core.slowness import slow_text
@@ -36,6 +38,7 @@ def notices(status: StatusDocument) -> list[str]:
     if switch.on:
         reason = f": {escape(switch.reason)}" if switch.reason else ""
         lines.append(f"[bold red]kill switch ON[/] since {switch.since}{reason}")
+    lines += [_killed(name, killed, status.routes) for name, killed in switch.routes.items()]
     if status.is_draining:
         lines.append("[bold yellow]draining[/]: no new connections are taken")
     if config.problems:
@@ -53,6 +56,14 @@ def notices(status: StatusDocument) -> list[str]:
     if status.ledger is not None:
         lines += _ledger(status.ledger)
     return [*lines, _processes(status)]
+
+
+def _killed(name: str, killed: RouteKillSwitch, routes: Sequence[RouteStatus]) -> str:
+    """Return the line about a route that the kill switch is on for by itself."""
+    reason = f": {escape(killed.reason)}" if killed.reason else ""
+    since, no_effect = killed.since or "an unknown time", kill_switch_note(name, routes)
+    note = f" [dim]({no_effect})[/]" if no_effect else ""
+    return f"[bold red]kill switch ON for route '{escape(name)}'[/] since {since}{reason}{note}"
 
 
 def _ledger(ledger: LedgerStatus) -> list[str]:
@@ -203,6 +214,8 @@ def percent(route: RouteStatus) -> str:
     refusal = refuses(route)
     if refusal is not None:
         return f"[yellow]{refusal}[/]"
+    if route.killed and not route.passthrough:
+        return "[bold red]killed[/]"
     if route.passthrough:
         return "[dim]passthrough[/]"
     return f"{route.percent:g}%" if route.rollout is None else f"{route.percent:g}% {_climbing(route.rollout)}"

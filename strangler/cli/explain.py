@@ -16,6 +16,7 @@ from strangler.core.routing.explain import explain
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state import kill_switch
+from strangler.state.kill_switch import KillSwitchState
 
 
 class _Header(click.ParamType[tuple[str, str]]):
@@ -76,20 +77,21 @@ def command(
         head = described_head(settings, method, url, headers, client_ip)
     except DescriptionError as error:
         raise click.UsageError(str(error)) from None
-    response = explain(Snapshot(settings, 0), head, _is_killed(Path(settings.state)), time.time())
+    switch = _kill_switch(Path(settings.state))
+    response = explain(Snapshot(settings, 0), head, switch.on, time.time(), frozenset(switch.routes))
     click.echo(json_text(response) if as_json else _lines(response))
 
 
-def _is_killed(folder: Path) -> bool:
-    """Return whether the kill switch is on, as stored for a proxy that runs or will be started."""
+def _kill_switch(folder: Path) -> KillSwitchState:
+    """Return the kill switch as stored for a proxy that runs or will be started."""
     if kill_switch.may_read(folder):
-        return kill_switch.read(folder).on
+        return kill_switch.read(folder)
     click.echo(
         f"the kill switch in {folder} cannot be read by this user, so this assumes that it is off;"
         " run this as the user of the proxy",
         err=True,
     )
-    return False
+    return kill_switch.OFF
 
 
 def _lines(response: Explanation) -> str:

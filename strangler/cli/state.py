@@ -84,9 +84,12 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
         return
     for replaced in done.files:
         click.echo(_file_line(replaced))
+    words = {True: "on", False: "off"}
     if done.was_killed or done.is_killed:
-        words = {True: "on", False: "off"}
         click.echo(f"kill switch: it was {words[done.was_killed]} and is {words[done.is_killed]}")
+    for route in sorted({*done.were_killed_routes, *done.are_killed_routes}):
+        was, now = (words[route in routes] for routes in (done.were_killed_routes, done.are_killed_routes))
+        click.echo(f"kill switch for route '{route}': it was {was} and is {now}")
     click.echo(f"{folder} is as it was at {done.at} (strangler {done.version})")
 
 

@@ -43,6 +43,7 @@ def build(file: schema.File) -> settings.Settings:
         admin=settings.AdminSettings(
             listen=file.admin.listen,
             token=file.admin.token,
+            url=file.admin.url,
             ready_needs_legacy=file.admin.ready_needs_legacy,
             users=file.admin.users,
             trusted_proxies=file.admin.trusted_proxies,

@@ -127,11 +127,25 @@ def _check_users(file: File, notes: Notes) -> None:
         )
 
 
+def _check_links(file: File, notes: Notes) -> None:
+    admin = file.admin
+    has_links = file.events.webhook is not None and any(
+        route.rollout is not None and route.rollout.approve for route in file.routes
+    )
+    if has_links and admin.url is None and urls.is_loopback(admin.listen) and not notes.is_lost(("admin", "url")):
+        notes.warning(
+            ("events", "webhook"),
+            f"events.webhook sends approval links to {admin.listen}, which for a reader elsewhere is their own machine",
+            "write where people reach the dashboard, such as `admin: {url: https://ops.example.com/strangler}`",
+        )
+
+
 _RULES: tuple[Callable[[File, Notes], None], ...] = (
     _check_admin,
     _check_listeners,
     _check_limits,
     _check_trust,
     _check_users,
+    _check_links,
     check_ledger,
 )

@@ -28,6 +28,12 @@ class Admin(Section):
         "Bearer token required for all but `/healthz` and `/readyz`. Without it only a loopback address may be bound.",
         '"${STRANGLER_TOKEN:-}"',
     )
+    url: t.MaybePageBase = key(
+        None,
+        "Where people reach the dashboard, as behind a proxy: approval links begin with it. null: made from `listen`,"
+        " with this host's name in place of an address that stands for all.",
+        "https://ops.example.com/strangler",
+    )
     ready_needs_legacy: t.Bool = key(
         False,
         "`true`: `/readyz` returns 503 while legacy cannot be reached; `false`: 200, with `degraded` set.",

@@ -161,6 +161,10 @@ MaybeWebUrl = Annotated[
     str | None,
     *leaf(_or_empty(urls.web_url), "URL or null", "write a URL such as https://example.com/hook", _WEB, nullable=True),
 ]
+MaybePageBase = Annotated[
+    str | None,
+    *leaf(urls.page_base, "URL or null", "write a URL such as https://ops.example.com/strangler", _WEB, nullable=True),
+]
 Network = Annotated[
     str,
     *leaf(

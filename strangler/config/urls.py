@@ -134,6 +134,19 @@ def web_url(text: str) -> str | None:
     return text
 
 
+def page_base(text: str) -> str | None:
+    """Read the URL of a page's root, with or without a path, which comes back without a slash at its end; empty text is
+    read as None."""
+    if not text.strip():
+        return None
+    parts, _, _ = _split(text)
+    if parts.query or "?" in text:
+        raise ValueError("it is the beginning of links, and cannot have a query; take it out")
+    if _NOT_IN_A_LINK.search(text) or {".", ".."} & set(parts.path.split("/")) or "//" in parts.path:
+        raise ValueError("its path is that of the dashboard's overview, such as https://ops.example.com/strangler")
+    return text.rstrip("/")
+
+
 def link(text: str) -> str | None:
     """Read a URL that clients get, in a header and on a page; it may have a fragment. Empty text is read as None."""
     if not text.strip():

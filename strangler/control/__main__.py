@@ -84,7 +84,8 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
     )
     supervisor = SupervisorSender()
     tls = AdminTls(in_force.settings, lambda pem: supervisor.send(AdminCertificates(pem)))
-    app = build_app(launch, before=[_LogFollower(writer)], after=[supervisor, tls])
+    # The supervisor first: no worker is ahead of those that start later, nor of a control that follows a killed one.
+    app = build_app(launch, before=[_LogFollower(writer), supervisor], after=[tls])
     await app.restore()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(app.close)

@@ -14,6 +14,7 @@ from strangler.control.connection_cap import nameless
 from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.ledger_api import LedgerApi
+from strangler.control.operator_actions import TurnRefusedError
 from strangler.control.responses import VISITOR, json_response, named, problem, read_body
 from strangler.control.rollout.rollout_api import RolloutApi
 from strangler.control.shadow.api import ShadowApi
@@ -133,7 +134,9 @@ async def _explain(request: web.Request, described: ExplainRequest) -> web.Respo
         head = described_head(snapshot.settings, described.method, described.url, described.headers, described.client)
     except DescriptionError as error:
         return problem(400, str(error))
-    return json_response(explain(snapshot, head, state.kill_switch.on, time.time()))
+    return json_response(
+        explain(snapshot, head, state.kill_switch.on, time.time(), frozenset(state.kill_switch.routes))
+    )
 
 
 MAX_EVENTS = 1000
@@ -158,12 +161,15 @@ async def _kill_switch(request: web.Request) -> web.Response:
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
-    """Turn the kill switch as a body like `{"on": true, "reason": "orders answers nonsense", "who": "ana"}` says."""
+    """Turn the kill switch as a body like `{"on": true, "reason": "orders answers nonsense", "who": "ana"}` says, for
+    all routes or for its `route`."""
     turn = await read_body(request, KillSwitchRequest)
     if isinstance(turn, web.Response):
         return turn
     try:
-        state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who))
+        state = await request.app[_STATE].turn_kill_switch(turn.on, turn.reason, named(request, turn.who), turn.route)
+    except TurnRefusedError as error:
+        return problem(error.status, str(error))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
     return json_response(kill_switch_status(state))

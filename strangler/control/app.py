@@ -24,12 +24,13 @@ from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics_source import MetricsFilter, MetricsSource
-from strangler.control.operator_actions import Operator
+from strangler.control.operator_actions import Operator, log_turn
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout import stored as stored_rollouts
+from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
@@ -85,6 +86,7 @@ class ControlApp:
     saver: TotalsSaver
     tracing: TracingState
     events: EventParts
+    approvals: ApprovalLinks
     shadow: ShadowParts
     figures: FiguresState
     checks: HealthChecks
@@ -112,7 +114,9 @@ class ControlApp:
         self.links.shared.adopt(in_force.settings.upstreams, in_force.generation)
         switch = self.links.kill_switch
         if switch.on:
-            log.warning("kill_switch.on", reason=switch.reason, since=switch.since)
+            log_turn(True, switch.reason, None, switch.since)
+        for name, killed in switch.routes.items():
+            log_turn(True, killed.reason, name, killed.since)
 
     @property
     def running(self) -> Sequence[Running]:
@@ -229,8 +233,8 @@ class ControlApp:
             self._snapshot = await asyncio.to_thread(Snapshot, in_force.settings, in_force.generation)
         return self._snapshot
 
-    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState:
-        return await self.operator.turn_kill_switch(on, reason, actor)
+    async def turn_kill_switch(self, on: bool, reason: str, actor: str, route: str | None = None) -> KillSwitchState:
+        return await self.operator.turn_kill_switch(on, reason, actor, route)
 
     async def resume_shadows(self, route: str, actor: str, why: str) -> bool:
         return await self.operator.resume_shadows(route, actor, why)
@@ -246,7 +250,8 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     """
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    events = assemble_events(launch.run, settings, store, launch.environ, own, links)
+    approvals = ApprovalLinks(launch.folder, settings.admin)
+    events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
     ledger = LedgerKeeper(store, workers, settings)
     rollouts = RolloutKeeper(
         store,
@@ -264,7 +269,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     checks = HealthChecks(links.shared, workers.broadcast)
     keeper = FirstLoadsKeeper(launch.folder)
     inner: list[Follower] = [keeper, rollouts, ledger, workers, checks, shadow.runner, *events.followers, figures]
-    inner += [base.tracing, only]
+    inner += [base.tracing, only, approvals]
     reload = ReloadState(
         launch.config,
         launch.environ,
@@ -288,6 +293,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         saver=TotalsSaver(links.totals, store, launch.run),
         tracing=base.tracing,
         events=events,
+        approvals=approvals,
         shadow=shadow,
         figures=figures,
         checks=checks,
@@ -296,7 +302,12 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         rollouts=rollouts,
         reload=reload,
         operator=Operator(
-            store, links, shadow.table, shadow.switch, [workers, shadow.runner, events.changes, rollouts]
+            store,
+            links,
+            shadow.table,
+            shadow.switch,
+            [workers, shadow.runner, rollouts],
+            publish_turn=events.changes.kill_switch_turned,
         ),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),

@@ -50,9 +50,7 @@ def foreign(
 ) -> tuple[int, str] | None:
     """Return the same for a client with the token: a request that a foreign page may have made is refused.
 
-    `hosts` are further names of this listener from a trusted proxy, beside Host. `scheme` is that of our pages, None if
-    it is not known: something in front may add TLS. With `has_mark` the caller checks the form's own mark, which
-    decides where the browser hides the page's origin (`Origin: null`).
+    `hosts`, `scheme` and `has_mark` are those of `foreign_page`.
     """
     host = headers.get("Host", "")
     if token is None and not is_loopback(host):
@@ -62,7 +60,24 @@ def foreign(
             " (nginx: `proxy_set_header Host localhost; proxy_set_header X-Forwarded-Host $http_host;`),"
             " with its address in admin.trusted_proxies."
         )
-    origin = headers.get("Origin")
+    return foreign_page(method, headers, hosts, scheme=scheme, has_mark=has_mark)
+
+
+def foreign_page(
+    method: str,
+    headers: Mapping[str, str],
+    hosts: Sequence[str] = (),
+    *,
+    scheme: str | None = None,
+    has_mark: bool = False,
+) -> tuple[int, str] | None:
+    """Return the status and the reason to refuse a change that a page of another origin asks for; None if it may pass.
+
+    `hosts` are further names of this listener from a trusted proxy, beside Host. `scheme` is that of our pages, None if
+    it is not known: something in front may add TLS. With `has_mark` the caller checks the form's own mark, which
+    decides where the browser hides the page's origin (`Origin: null`).
+    """
+    host, origin = headers.get("Host", ""), headers.get("Origin")
     if method in _SAFE_METHODS or origin is None or (origin == "null" and has_mark):
         return None
     if not any(_is_same(origin, name) for name in (host, *hosts)):

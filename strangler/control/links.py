@@ -212,4 +212,4 @@ class WorkerConnection(FrameProtocol[ToControl]):
     def send_kill_switch(self) -> None:
         """Send the state of the kill switch."""
         switch = self._state.kill_switch
-        self.send(KillSwitch(switch.on, switch.reason))
+        self.send(KillSwitch(switch.on, switch.reason, list(switch.routes)))

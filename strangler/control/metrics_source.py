@@ -80,8 +80,13 @@ class MetricsSource:
             | self._certificates.gauges()
             | self._ledger.gauges()
             | self._rollouts.gauges()
+            | self._kill_switch_gauges()
         )
         return ExposedMetrics(self._only.visible(totals.values()), gauges, self._of_control(is_legacy_reachable))
+
+    def _kill_switch_gauges(self) -> dict[Key, float]:
+        """Return `strangler_kill_switch_route` of each route that the kill switch is on for by itself."""
+        return {("strangler_kill_switch_route", (name,)): 1.0 for name in self._links.kill_switch.routes}
 
     def _of_control(self, is_legacy_reachable: bool) -> dict[str, float]:
         in_force = self._reload.in_force

@@ -25,6 +25,7 @@ from strangler.core.documents import (
     ProcessIds,
     RecentFigures,
     RolloutShort,
+    RouteKillSwitch,
     RouteStatus,
     ShadowStatus,
     SlowEndpoint,
@@ -84,15 +85,7 @@ def status(
         problems={part: problem for part, problem in problems.items() if problem is not None},
         upstreams=[_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
         routes=[
-            _route(
-                route,
-                counts,
-                recent,
-                shadow(route.name),
-                judged(route.name),
-                rollout(route.name),
-                is_killed=kill_switch.on,
-            )
+            _route(route, counts, recent, shadow(route.name), judged(route.name), rollout(route.name), kill_switch)
             for route in settings.routes
         ],
         unrouted=UnroutedStatus(
@@ -109,7 +102,8 @@ def status(
 
 def kill_switch_status(state: KillSwitchState) -> KillSwitchStatus:
     """Return the kill switch as the API shows it."""
-    return KillSwitchStatus(state.on, state.reason, state.since)
+    routes = {name: RouteKillSwitch(killed.reason, killed.since) for name, killed in state.routes.items()}
+    return KillSwitchStatus(state.on, state.reason, state.since, routes)
 
 
 def _pids(processes: list[ProcessInfo]) -> ProcessIds:
@@ -160,8 +154,7 @@ def _route(
     shadow: ShadowStatus | None,
     judged: MatchFigures | None,
     rollout: RolloutShort | None,
-    *,
-    is_killed: bool,
+    kill_switch: KillSwitchState,
 ) -> RouteStatus:
     name, legacy, candidate = route.name, Arm.LEGACY.value, Arm.CANDIDATE.value
     return RouteStatus(
@@ -177,7 +170,8 @@ def _route(
         recent=ArmsRecent(_recent(recent(name, legacy)), _recent(recent(name, candidate))),
         shadow=shadow,
         judged=judged,
-        retire=retire_status(route, counts.get((name, ""), 0), is_killed=is_killed, now=time.time()),
+        retire=retire_status(route, counts.get((name, ""), 0), is_killed=kill_switch.is_on_for(name), now=time.time()),
+        killed=name in kill_switch.routes,
         rollout=rollout,
     )
 

@@ -66,6 +66,7 @@ class AdminSettings:
     users: str | None = None  # name of the header in which a trusted proxy names the person
     trusted_proxies: tuple[str, ...] = ()  # addresses and CIDR networks
     tls: ServerTlsSettings | None = None  # None: plain HTTP
+    url: str | None = None  # where people reach the dashboard, without a slash at the end; None: made from `listen`
 
 
 @dataclass(frozen=True, slots=True)

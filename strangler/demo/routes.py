@@ -56,10 +56,16 @@ class Ports:
 
 def routes_yaml(ports: Ports, state: str) -> str:
     """Return the text of routes.yaml. `state`: the proxy's state folder."""
-    return _TEMPLATE.format(
+    return filled(_TEMPLATE, ports, state)
+
+
+def filled(template: str, ports: Ports, state: str, **more: str) -> str:
+    """Return a template of routes.yaml with its ports, its state folder, and `more`."""
+    return template.format(
         proxy=ports.proxy,
         admin=ports.admin,
         legacy=ports.legacy,
         candidate=ports.candidate,
         state=state,
+        **more,
     )

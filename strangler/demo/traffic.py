@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -32,14 +32,21 @@ _USERS = 200
 _ORDERS = 240
 _SKUS = ("MUG-01", "MUG-02", "TEA-01", "TEA-02", "POT-01", "KET-01")
 _PAUSE_S = 1.0
+_BUSY_PAUSE_S = 0.15
 _STEPS_PER_VISIT = 4
 _TIMEOUT = ClientTimeout(total=15)
 
 
-async def send(proxy: str, tally: TallyState, closing: asyncio.Event) -> None:
-    """Send believable traffic to the proxy's URL until `closing` is set and every visitor has finished."""
+async def send(proxy: str, tally: TallyState, closing: asyncio.Event, busy_apps: int = 0) -> None:
+    """Send believable traffic to the proxy's URL until `closing` is set and every visitor has finished.
+
+    `busy_apps`: how many apps there are beside the visitors that do nothing but read orders, several times a second.
+    """
     async with TCPConnector(limit=0) as connector, asyncio.TaskGroup() as group:
         road = _Road(proxy, connector, tally, closing)
+        busy_road = replace(road, pause_s=_BUSY_PAUSE_S)
+        for _ in range(busy_apps):
+            group.create_task(_visit_often(busy_road, _follow_orders))
         listeners = [group.create_task(_visit_often(road, stay)) for stay in (Visit.follow_events, Visit.chat)]
         for number in range(VISITORS):
             group.create_task(_visit_often(road, _use_app if number < _APPS else _walk))
@@ -56,11 +63,12 @@ class _Road:
     connector: BaseConnector
     tally: TallyState
     closing: asyncio.Event
+    pause_s: float = _PAUSE_S
 
     async def pause(self) -> None:
-        """Wait for about a second, but not beyond the closing."""
+        """Wait for about `pause_s`, but not beyond the closing."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.closing.wait(), random.expovariate(1 / _PAUSE_S))
+            await asyncio.wait_for(self.closing.wait(), random.expovariate(1 / self.pause_s))
 
 
 async def _visit_often(road: _Road, stay: "Callable[[Visit], Awaitable[None]]") -> None:
@@ -72,7 +80,7 @@ async def _visit_often(road: _Road, stay: "Callable[[Visit], Awaitable[None]]") 
             road.proxy,
             connector=road.connector,
             connector_owner=False,
-            cookie_jar=DummyCookieJar() if stay is _use_app else CookieJar(unsafe=True),
+            cookie_jar=CookieJar(unsafe=True) if stay not in _COOKIELESS else DummyCookieJar(),
             headers={"X-User-Id": str(user_id)},
             timeout=_TIMEOUT,
         ) as session:
@@ -110,6 +118,13 @@ async def _use_app(visit: "Visit") -> None:
     }
     await visit.take_steps(steps)
 
+
+async def _follow_orders(visit: "Visit") -> None:
+    """Look up orders, again and again."""
+    await visit.take_steps({visit.list_orders: 1, visit.read_order: 4})
+
+
+_COOKIELESS = (_use_app, _follow_orders)
 
 Step = Callable[[], Coroutine[Any, Any, None]]
 

@@ -30,6 +30,7 @@ class WorkerStart:
     lifeline_fd: int  # reads end-of-file when the whole proxy ends, or the supervisor is gone for any reason
     counts_fd: int  # the page where each worker publishes its number of connections: `strangler.sockets.accept`
     leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain writes its instance, in a line
+    killed_routes: tuple[str, ...] = ()  # those that the kill switch was on for by themselves then
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":

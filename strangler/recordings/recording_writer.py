@@ -44,7 +44,7 @@ class RecordingWriter:
         if not force and os.path.lexists(path):
             raise self._exists()
         self._descriptor = self._opened()
-        self._write_line(self._encoder.encode(header))
+        self._write_line(self._encoder.encode(header), ends_frame=True)
 
     def write(self, pair: RecordedPair) -> bool:
         """Write a pair; return False if its line would be longer than a reader takes. Raises RecordingError."""
@@ -86,15 +86,16 @@ class RecordingWriter:
         elif self._descriptor >= 0:
             self.close()
 
-    def _write_line(self, line: bytes) -> None:
+    def _write_line(self, line: bytes, *, ends_frame: bool = False) -> None:
+        """Take a line. The header is a frame of its own: a file that is cut later is still a recording."""
         self._lines += (line, b"\n")
         self._waiting_bytes += len(line) + 1
         self._frame_bytes += len(line) + 1
-        is_full = self._frame_bytes >= FRAME_BYTES
+        is_full = ends_frame or self._frame_bytes >= FRAME_BYTES
         if not is_full and self._waiting_bytes < _MANY_BYTES:
             return
         try:
-            self._compress(zstd.ZstdCompressor.FLUSH_FRAME if is_full else zstd.ZstdCompressor.CONTINUE)
+            self._compress(zstd.ZstdCompressor.FLUSH_FRAME if is_full else zstd.ZstdCompressor.FLUSH_BLOCK)
         except OSError as error:
             self.discard()
             raise self._failure(error) from error

@@ -1,6 +1,7 @@
 """The files in a state folder: their names, and their atomic replacement."""
 
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ KILL_SWITCH: Final = "kill-switch.json"
 STORE: Final = "strangler.db"
 REDACTION_KEY: Final = "redaction.key"
 WEBHOOK_KEY: Final = "webhook.secret"
+APPROVAL_KEY: Final = "approval.key"
 JOURNAL: Final = "shadow-diffs.jsonl"
 MAX_OLD_JOURNALS: Final = 4
 """`shadow-diffs.jsonl.1` is the newest of the rotated files."""
@@ -21,6 +23,7 @@ KEPT: Final = (
     STORE,
     REDACTION_KEY,
     WEBHOOK_KEY,
+    APPROVAL_KEY,
     KILL_SWITCH,
     FIRST_LOADS,
     ROLLOUTS,
@@ -28,6 +31,8 @@ KEPT: Final = (
     *(f"{JOURNAL}.{number}" for number in range(1, MAX_OLD_JOURNALS + 1)),
 )
 """The files of a backup, in the order of copying."""
+
+_KEY_BYTES = 32
 
 
 def may_read(path: Path) -> bool:
@@ -54,3 +59,11 @@ def replace_file(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(descriptor)
     draft.replace(path)
+
+
+def kept_key(path: Path) -> bytes:
+    """Return the random bytes that a file keeps, made if missing, readable by its owner only. Raises OSError."""
+    if not path.exists() or path.stat().st_size != _KEY_BYTES:
+        replace_file(path, secrets.token_bytes(_KEY_BYTES))
+    path.chmod(0o600)
+    return path.read_bytes()

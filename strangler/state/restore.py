@@ -41,6 +41,8 @@ class Restored:
     files: tuple[Replaced, ...]
     was_killed: bool  # the kill switch, before and after
     is_killed: bool
+    were_killed_routes: tuple[str, ...]  # those that it was on for by themselves, before and after
+    are_killed_routes: tuple[str, ...]
 
 
 def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
@@ -63,11 +65,14 @@ def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
                 finish(folder)
                 raise
             files = tuple(_replacements(folder, draft))
-            was_killed = kill_switch.read(folder).on
+            before = kill_switch.read(folder)
             sync(draft)
             draft.rename(folder / READY)  # this decides the restore
             finish(folder)
-            return Restored(manifest.at, manifest.version, files, was_killed, kill_switch.read(folder).on)
+            after = kill_switch.read(folder)
+            return Restored(
+                manifest.at, manifest.version, files, before.on, after.on, tuple(before.routes), tuple(after.routes)
+            )
     except FolderError as error:
         raise BackupError(str(error)) from error
     except OSError as error:

@@ -64,6 +64,8 @@ class Spawner:
 
     def start_worker(self, place: PlaceState) -> subprocess.Popen[bytes]:
         """Start the worker of a place. Raises OSError."""
+        switch = kill_switch.read(self._run.folder)
+        has_room = kill_switch.fits(switch.routes)  # if not, all go to legacy until control has sent the names
         start = WorkerStart(
             index=place.index,
             instance=place.instance,
@@ -72,10 +74,11 @@ class Spawner:
             link_path=str(self._sockets.link_path),
             settings_fd=self._settings.fd,
             generation=self._settings.generation,
-            killed=kill_switch.read(self._run.folder).on,
+            killed=switch.on or not has_room,
             lifeline_fd=self._pipes.lifeline_fd,
             counts_fd=self._pipes.counts_fd,
             leaving_fd=self._pipes.leaving_fd,
+            killed_routes=tuple(switch.routes) if has_room else (),
         )
         fds = (start.settings_fd, start.lifeline_fd, start.counts_fd, start.leaving_fd)
         return spawn(self._commands.worker, start, (*start.listen_fds, *fds), self.stderr_fd)

@@ -42,7 +42,7 @@ async def _respond(call: Call, context: WorkerContext) -> None:
     # 1. Decide which arm serves the request, and why; or why it is refused.
     refusal = call.refusal
     if refusal is None:
-        call.plan = plan = call.snapshot.plan(call, random, policies.is_killed, unix_now)
+        call.plan = plan = call.snapshot.plan(call, random, policies.is_killed, unix_now, policies.killed_routes)
         call.arm = plan.arm
         refusal = plan.refusal
         if plan.shadow:

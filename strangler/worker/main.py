@@ -101,6 +101,7 @@ class Worker:
         self._policies, self._peers, self._upstreams = context.policies, context.peers, context.upstreams
         self._ledger, self._rollouts = context.ledger, context.rollouts
         self._policies.is_killed = start.killed
+        self._policies.killed_routes = frozenset(start.killed_routes)
         self._gauges = UpstreamGauges(self._numbers, self._upstreams)
         self._server = ServerState(
             loop,
@@ -237,6 +238,7 @@ class Worker:
     def _receive(self, message: ToWorker) -> None:
         if isinstance(message, KillSwitch):
             self._policies.is_killed = message.on
+            self._policies.killed_routes = frozenset(message.routes)
         elif isinstance(message, Push):
             self._pushed = message
             self._has_push.set()

@@ -23,6 +23,7 @@ class Policies:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.is_killed = False
+        self.killed_routes: frozenset[str] = frozenset()
         self.fences = CallerFences()
         self.adopt(snapshot)
 

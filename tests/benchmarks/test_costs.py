@@ -16,5 +16,5 @@ def test_every_variant_is_measured_and_told() -> None:
     figures |= {"each path new": 40.0, "ledger, each path new": 35.0, "with a rollout": 32.0, "rollout": 30.5}
     console.print(table(figures))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    told = [line.split()[-1] for line in text.splitlines()[1:]]
-    assert told == ["30.0", "1.00", "0.75", "10.00", "40.0", "5.00", "32.0", "1.50"]
+    printed = [line.split()[-1] for line in text.splitlines()[1:]]
+    assert printed == ["30.0", "1.00", "0.75", "10.00", "40.0", "5.00", "32.0", "1.50"]

@@ -17,7 +17,7 @@ from strangler.core.routing.split import bucket
 from strangler.core.settings import AggregatePart, RouteSettings
 from strangler.http1.request_text import described_head
 from strangler.state import kill_switch
-from strangler.state.kill_switch import KillSwitchState
+from strangler.state.kill_switch import KilledRoute, KillSwitchState
 from tests.factories import head, route, settings, shadow
 
 ROUTES = """
@@ -237,10 +237,25 @@ def test_every_reason_has_words(this_route: RouteSettings, headers: dict[str, st
     assert explain(Snapshot(settings([this_route]), 1), head("/r", headers=headers)).detail == words
 
 
-def test_the_kill_switch_has_words_and_no_shadow() -> None:
-    found = explain(Snapshot(settings([route("r", shadow=shadow())]), 1), head("/r"), killed=True)
-    assert (found.reason, found.shadow) == ("kill_switch", False)
-    assert found.detail == "the kill switch is on: every route goes to legacy"
+@pytest.mark.parametrize(
+    ("killed", "routes", "detail"),
+    [
+        (True, set(), "the kill switch is on: every route goes to legacy"),
+        (False, {"r"}, "the kill switch is on for route 'r': all its requests go to legacy"),
+        (True, {"r"}, "the kill switch is on: every route goes to legacy"),
+    ],
+    ids=["for all", "for this route", "both"],
+)
+def test_the_kill_switch_has_words_and_no_shadow(killed: bool, routes: set[str], detail: str) -> None:
+    made = Snapshot(settings([route("r", shadow=shadow())]), 1)
+    found = explain(made, head("/r"), killed, killed_routes=frozenset(routes))
+    assert (found.reason, found.shadow, found.shadow_percent) == ("kill_switch", False, 0)
+    assert found.detail == detail
+
+
+def test_the_kill_switch_of_another_route_is_not_mentioned() -> None:
+    found = explain(Snapshot(settings([route("r")]), 1), head("/r"), killed_routes=frozenset({"q"}))
+    assert (found.reason, "kill switch" in found.detail) == ("percent", False)
 
 
 def test_an_ambiguous_path_has_words() -> None:
@@ -316,6 +331,11 @@ class TestWhatARequestGets:
             kill_switch.write(folder, KillSwitchState(on, "a test", "2026-11-23T08:00:00.000Z"))
             found = response(config, "GET", "/users/7", "-H", "Host: users.example")
             assert (found["arm"], found["reason"] == "kill_switch") == (arm, on)
+        killed = KillSwitchState(False, "", None, {"users": KilledRoute("slow", "2026-11-23T08:00:00.000Z")})
+        kill_switch.write(folder, killed)
+        found = response(config, "GET", "/users/7", "-H", "Host: users.example")
+        assert (found["arm"], found["reason"]) == ("legacy", "kill_switch")
+        assert found["detail"] == "the kill switch is on for route 'users': all its requests go to legacy"
         (folder / "kill-switch.json").write_text("{")
         assert response(config, "GET", "/users/7", "-H", "Host: users.example")["reason"] == "kill_switch"
 

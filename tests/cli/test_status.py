@@ -1,11 +1,15 @@
 """The lines of `strangler status` above its tables."""
 
+from io import StringIO
+
 import msgspec
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from strangler.cli._tables import notices, percent
 from strangler.control.api_reference.examples import STATUS
-from strangler.core.documents import LedgerStatus, RolloutShort
+from strangler.core.documents import KillSwitchStatus, LedgerStatus, RolloutShort, RouteKillSwitch
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,33 @@ def test_a_route_that_climbs_has_its_state_and_step_beside_its_percent(
     lines = [line for line in notices(msgspec.structs.replace(STATUS, routes=[climbing])) if "rollout" in line]
     assert len(lines) == (command is not None)
     assert command is None or command in lines[0]
+
+
+KILLED = {"orders": RouteKillSwitch("slow [/]", "2026-11-23T08:00:00.123Z"), "gone": RouteKillSwitch("", None)}
+
+
+def test_a_line_for_each_route_that_the_kill_switch_is_on_for() -> None:
+    status = msgspec.structs.replace(STATUS, kill_switch=KillSwitchStatus(False, "", None, KILLED))
+    console = Console(width=200, file=StringIO())
+    for line in notices(status)[:2]:
+        console.print(line)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "kill switch ON for route 'orders' since 2026-11-23T08:00:00.123Z: slow [/]",
+        "kill switch ON for route 'gone' since an unknown time (routes.yaml has no such route now)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"killed": True}, "killed"),
+        ({"killed": True, "enabled": False}, "disabled"),
+        ({"killed": True, "passthrough": True}, "passthrough"),
+        ({}, "25%"),
+    ],
+    ids=["killed", "disabled", "passthrough", "neither"],
+)
+def test_the_percent_of_a_route_that_the_kill_switch_is_on_for(changes: dict[str, bool], expected: str) -> None:
+    route = msgspec.structs.replace(STATUS.routes[0], percent=25.0, passthrough=False, enabled=True, retire=None)
+    assert Text.from_markup(percent(msgspec.structs.replace(route, **changes))).plain == expected

@@ -199,3 +199,9 @@ def test_output_that_cannot_be_written_is_one_line(run: Run, command: list[str])
 )
 def test_the_list_of_commands_is_not_cut_short(run: Run, group: str) -> None:
     assert "..." not in run(group).output.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("options", ["on --all", "off --all --route orders", "on --all --route orders"])
+def test_all_routes_are_turned_off_and_nothing_else(run: Run, options: str) -> None:
+    result = run(f"kill-switch {options}")
+    assert (result.exit_code, "--all goes with `off`, and not with --route" in result.stderr) == (2, True)

@@ -15,6 +15,7 @@ from structlog.testing import LogCapture
 
 from strangler.control.dashboard import source
 from strangler.control.dashboard.charts import Chart, svg
+from strangler.control.dashboard.kill_switch_view import MAX_LINES
 from strangler.control.dashboard.layout import HEADERS
 from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
@@ -23,6 +24,7 @@ from strangler.evidence.carry_over import carry_over
 from strangler.evidence.findings import Finding
 from strangler.evidence.stored_releases import name_release
 from strangler.evidence.writing import set_state
+from strangler.state.kill_switch import OFF
 from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Open
 from tests.control.control import take
 from tests.evidence.pairs import captured, finding_of, json_response, match
@@ -151,6 +153,71 @@ class TestActions:
         assert not this_browser.state.kill_switch.on
         rows = await this_browser.state.store.call(lambda db: db.execute("SELECT what, detail FROM audit").fetchall())
         assert rows == [("kill-switch", "on"), ("kill-switch", "off")]
+
+    async def test_the_kill_switch_of_a_route_is_turned_on_its_page_and_audited(self, browser: Open) -> None:
+        this_browser = await browser()
+        form = {"mark": await this_browser.mark("/routes/orders"), "on": "1", "reason": "slow", "route": "orders"}
+        assert 'name="route" value="orders"' in await this_browser.text("/routes/orders")
+        response = await this_browser.post("/actions/kill-switch", form)
+        assert (response.status, response.headers["Location"]) == (303, "/routes/orders?said=route-killed")
+        switch = this_browser.state.kill_switch
+        assert (switch.on, switch.routes["orders"].reason) == (False, "slow")
+        for page in (*PAGES, "/audit", "/routes/orders?said=route-killed"):
+            text = await this_browser.text(page)
+            assert 'Kill switch on for route <a href="/routes/orders">orders</a>' in text, page
+            assert ": slow. All its requests go to legacy." in text, page
+        assert 'id="kill-switch">on for 1 route<' in await this_browser.text("/")
+        assert "Let the route decide again" in await this_browser.text("/routes/orders")
+        response = await this_browser.post("/actions/kill-switch", form | {"on": "0", "reason": ""})
+        assert response.headers["Location"] == "/routes/orders?said=route-alive"
+        assert "Kill switch on" not in await this_browser.text("/")
+        rows = await this_browser.state.store.call(
+            lambda db: db.execute("SELECT what, route, why, detail FROM audit").fetchall()
+        )
+        assert rows == [("kill-switch", "orders", "slow", "on"), ("kill-switch", "orders", "", "off")]
+
+    async def test_the_kill_switch_is_shown_on_every_page(self, browser: Open) -> None:
+        this_browser = await browser()
+        await this_browser.state.turn_kill_switch(True, "nonsense", "ana")
+        for page in (*PAGES, "/audit"):
+            assert ": nonsense. Every request goes to legacy." in await this_browser.text(page), page
+        with_token = await browser(TOKEN)
+        await with_token.state.turn_kill_switch(True, "hush hush", "ana", "orders")
+        assert "hush hush" not in await with_token.text("/login")
+
+    @pytest.mark.parametrize(
+        ("form", "status", "words"),
+        [
+            ({"on": "1", "route": "orders"}, 400, "Say why"),
+            ({"on": "1", "route": "ordrs", "reason": "x"}, 404, "did you mean 'orders'?"),
+            ({"on": "0", "route": "ordrs"}, 404, "Nothing was changed"),
+            ({"on": "1", "route": "chat", "reason": "x"}, 409, "has passthrough: orders"),
+        ],
+        ids=["no reason", "a slip", "off", "a passthrough route"],
+    )
+    async def test_a_route_that_cannot_be_turned_is_refused(
+        self, browser: Open, form: dict[str, str], status: int, words: str
+    ) -> None:
+        this_browser = await browser(routes=ROUTES + "  - {name: chat, match: {prefix: /c}, passthrough: orders}\n")
+        assert "This route to legacy" not in await this_browser.text("/routes/chat")
+        response = await this_browser.post("/actions/kill-switch", form | {"mark": await this_browser.mark()})
+        assert (response.status, words in unescape(await response.text())) == (status, True)
+        assert this_browser.state.kill_switch == OFF
+
+    async def test_a_route_that_has_gone_is_turned_off_on_any_page(self, browser: Open) -> None:
+        this_browser = await browser()
+        switch = OFF.turned_for("old/one", True, "", "2026-11-23T08:00:00.000Z")
+        for name in (f"route-{number}" for number in range(MAX_LINES + 5)):
+            switch = switch.turned_for(name, True, EVIL, "2026-11-23T08:00:00.000Z")
+        this_browser.state.workers.turned(switch)
+        page = await this_browser.text("/explain")
+        assert page.count("routes.yaml has no such route now.") == page.count("Turn it off") == MAX_LINES
+        assert "Kill switch on for 6 more routes" in page
+        assert "<script>alert" not in page
+        form = {"mark": await this_browser.mark(), "on": "0", "route": "old/one"}
+        response = await this_browser.post("/actions/kill-switch", form)
+        assert (response.status, response.headers["Location"]) == (303, "/?said=route-alive")
+        assert "old/one" not in this_browser.state.kill_switch.routes
 
     async def test_it_is_not_turned_on_without_a_reason(self, browser: Open) -> None:
         this_browser = await browser()

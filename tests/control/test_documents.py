@@ -60,6 +60,11 @@ routes:
     match: {path: /api/page}
     aggregate: {orders: {upstream: orders, path: /orders}, old: {upstream: legacy, path: /old, timeout: 2s}}
     enabled: false
+  - name: carts
+    match: {prefix: /api/carts}
+    candidate: orders
+    split: {sticky: ["header:x-user-id"]}
+    rollout: {steps: [1, 50], approve: [50]}
   - {name: users, match: {host: shop.example.com, prefix: /users}, passthrough: orders}
 """
 VOLATILE = frozenset({"version", "silent_s", "time", "at", "since", "file", "diff", "against", "watched_s"})
@@ -82,6 +87,9 @@ GETS = [
     "/api/diffs?route=orders&state=known",
     "/api/diffs/PRICE",
     "/api/rollout",
+    "/api/rollouts",
+    "/api/rollouts/carts",
+    "/api/rollouts/orders",
     "/api/routes/orders/readiness",
     "/api/routes/users/readiness",
     "/api/routes/orders/proposal",
@@ -112,12 +120,17 @@ POSTS: list[tuple[str, dict[str, Any]]] = [
     ("/api/shadows/orders/resume", {"who": "ana"}),
     ("/api/releases", {"route": "orders", "name": "v2", "who": "ci"}),
     ("/api/routes/orders/reset", {"why": "another database", "who": "ana"}),
+    ("/api/rollouts/carts/start", {"who": "ana", "why": "agreed"}),
+    ("/api/rollouts/carts/start", {"who": "ana"}),
+    ("/api/rollouts/users/start", {"who": "ana"}),
     ("/api/ledger/fold", {"endpoint": "/shops/{}/menu", "who": "ana"}),
     ("/api/ledger/own", {"endpoint": "GET /api/orders/7", "name": "ana", "who": "ana"}),
     ("/api/ledger/ignore", {"endpoint": "GET /nobody", "who": "ana"}),
     ("/api/ledger/import", IMPORT),
     ("/api/ledger/import", IMPORT),
     ("/api/kill-switch", {"on": True, "reason": "nonsense", "who": "ana"}),
+    ("/api/kill-switch", {"on": True, "reason": "slow", "who": "ana", "route": "orders"}),
+    ("/api/kill-switch", {"on": True, "route": "users"}),
     ("/api/kill-switch", {"off": True}),
 ]
 COMMANDS = [
@@ -256,12 +269,13 @@ async def _fill(state: ControlApp) -> str:
 async def test_what_the_api_sends_is_all_in_the_documents(admin: Admin, path: str) -> None:
     """Each key of a response is a field of its struct, in the same order."""
     text = await admin.get(path)
-    template = re.sub(r"/diffs/\w+", "/diffs/{id}", re.sub(r"/routes/\w+", "/routes/{route}", path.partition("?")[0]))
+    template = re.sub(r"/(routes|rollouts)/\w+", r"/\1/{route}", path.partition("?")[0])
+    template = re.sub(r"/diffs/\w+", "/diffs/{id}", template)
     (kind,) = (
         operation.response for operation in OPERATIONS if (operation.method, operation.path) == ("GET", template)
     )
     assert not isinstance(kind, str)
-    is_refused = path in ("/api/diffs/none", "/api/diffs?severity=x")
+    is_refused = path in ("/api/diffs/none", "/api/diffs?severity=x", "/api/rollouts/orders")
     found = msgspec.json.decode(text, type=ProblemDocument if is_refused else kind)
     assert msgspec.json.encode(found).decode() + "\n" == text
 

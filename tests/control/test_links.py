@@ -29,13 +29,14 @@ from strangler.ipc.messages import (
     LoadedGeneration,
     Push,
     Report,
+    RolloutBatch,
     Spans,
     ToControl,
     ToWorker,
     ValueCell,
     encode_frame,
 )
-from strangler.state.kill_switch import OFF, KillSwitchState
+from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from tests.evidence.pairs import captured
 from tests.factories import upstream
 
@@ -68,6 +69,19 @@ class ScriptedWorker:
         return True
 
 
+class Rollouts:
+    """A keeper of rollouts that notes what comes."""
+
+    def __init__(self, heard: list[Any]) -> None:
+        self._heard = heard
+
+    def take(self, batch: RolloutBatch) -> None:
+        self._heard.append(batch)
+
+    def breaker_opened(self, upstream: str) -> None:
+        self._heard.append(("opened", upstream))
+
+
 class Batches:
     """A keeper of counted calls that notes each batch with its worker."""
 
@@ -84,7 +98,9 @@ class Rig:
         self.links = WorkerLinks(self.state)
         self.heard: list[Any] = []
         own = OwnMetrics(self.state.totals, "own")
-        self.server = LinkServer(self.links, own, LinkListeners(self, self, self, Batches(self.heard)))
+        self.server = LinkServer(
+            self.links, own, LinkListeners(self, self, self, Batches(self.heard), Rollouts(self.heard))
+        )
         self._path = path
         self._workers: list[ScriptedWorker] = []
 
@@ -164,6 +180,21 @@ async def test_the_kill_switch_goes_to_every_worker(rig: Rig) -> None:
     await until(lambda: rig.state.workers)
     rig.links.turned(KillSwitchState(True, "why", "now"))
     assert await worker.hears(2) == [KillSwitch(False, ""), KillSwitch(True, "why")]
+
+
+async def test_the_routes_that_it_is_on_for_go_to_every_worker_also_to_a_later_one(rig: Rig) -> None:
+    first = await rig.connect(hello("a"))
+    await until(lambda: rig.state.workers)
+    for routes in ({"orders": KilledRoute("slow", "now"), "users": KilledRoute("", None)}, {}):
+        rig.links.turned(KillSwitchState(False, "", None, routes))
+    assert await first.hears(3) == [
+        KillSwitch(False, ""),
+        KillSwitch(False, "", ["orders", "users"]),
+        KillSwitch(False, "", []),
+    ]
+    rig.links.turned(KillSwitchState(True, "all", "now", {"orders": KilledRoute("slow", "now")}))
+    later = await rig.connect(hello("b"))
+    assert await later.hears(1) == [KillSwitch(True, "all", ["orders"])]
 
 
 async def test_a_worker_that_does_not_read_gets_only_the_newest_settings_later(rig: Rig) -> None:
@@ -259,6 +290,22 @@ async def test_why_a_breaker_changed_is_known(rig: Rig) -> None:
 
 def opened(until: float) -> BreakerOpened:
     return BreakerOpened("orders", 1, until, 1, "5 in a row")
+
+
+async def test_rollouts_get_their_counts_and_learn_once_of_a_breaker_that_opens(rig: Rig) -> None:
+    """Workers share openings: a second worker that follows the first one reports nothing new."""
+    workers = {name: await rig.connect(hello(name)) for name in ("a", "b")}
+    await until(lambda: len(rig.state.workers) == 2)
+    rig.state.shared.adopt({"orders": upstream("orders")}, 1)
+    later = time.monotonic() + 60
+    workers["a"].say(RolloutBatch([]), opened(later), BreakerChanged("orders", "closed", "open", "5 in a row"))
+    workers["b"].say(opened(later), BreakerChanged("orders", "closed", "open", "another worker"))
+    workers["b"].say(BreakerChanged("orders", "open", "half_open", ""), RolloutBatch([]))
+    await until(lambda: rig.heard.count(RolloutBatch([])) == 2)
+    await until(lambda: len(rig.state.breaker_reasons) == 1)
+    assert rig.heard.count(("opened", "orders")) == 1
+    workers["b"].say(opened(later + 60))
+    await until(lambda: rig.heard.count(("opened", "orders")) == 2)
 
 
 def marks(*callers: int) -> FenceMarks:

@@ -182,6 +182,10 @@ _RELOAD = "strangler_config_last_reload_successful"
 CASES = [
     Case("all is well", "StranglerKillSwitchOn", None, []),
     Case("kill switch on", "StranglerKillSwitchOn", A, [series("strangler_kill_switch", "0x60 1x60")]),
+    Case("kill switch on for a route", "StranglerKillSwitchOnForRoute", A | ORDERS,
+         [series("strangler_kill_switch_route", "_x60 1x60", route="orders")]),
+    Case("kill switch off again for a route", "StranglerKillSwitchOnForRoute", None,
+         [series("strangler_kill_switch_route", "1x60 stale", route="orders")]),
     Case("breaker open", "StranglerBreakerOpen", A | {"upstream": "orders"},
          [series("strangler_breaker_state", "0x60 2x60", upstream="orders")]),
     Case("breaker half open", "StranglerBreakerOpen", None,

@@ -314,3 +314,33 @@ class Window:
     def complaints(self) -> list[str]:
         """Return the console's complaints since the last call: errors, and what the content security policy refused."""
         return [entry["message"] for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
+
+    def faint(self) -> list[Any]:
+        """Return the texts whose contrast is below 4.5 to 1 (WCAG 2.2, 1.4.3), with it."""
+        found: list[Any] = self.browser.execute_script(_FAINT)
+        return found
+
+
+_FAINT = """
+const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = (colour) => {
+  const [r, g, b] = parts(colour).map((part) => part / 255).map(
+    (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const paper = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const found = parts(getComputedStyle(at).backgroundColor);
+    if (found.length === 3 || found[3] > 0) return getComputedStyle(at).backgroundColor;
+  }
+  return "rgb(255, 255, 255)";
+};
+return [...document.querySelectorAll("main *")]
+  .filter((element) => !element.closest("svg"))
+  .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+  .map((element) => {
+    const [one, other] = [light(getComputedStyle(element).color), light(paper(element))].sort((a, b) => b - a);
+    return [(one + 0.05) / (other + 0.05), element.outerHTML.slice(0, 120)];
+  })
+  .filter(([contrast]) => contrast < 4.5);
+"""

@@ -4,6 +4,7 @@ The last test takes the pictures of the README and of docs/dashboard.md: with `S
 lets traffic flow for some minutes first, and keeps them there.
 """
 
+import json
 import os
 import random
 import re
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -25,6 +27,7 @@ PAGES = [
     "/?span=days",
     "/routes/orders",
     "/signatures",
+    "/rollouts",
     "/ledger",
     "/ledger/endpoint?endpoint=GET+/api/orders/{}",
     "/explain?url=/api/orders/7",
@@ -136,6 +139,38 @@ def test_the_kill_switch_works_by_its_button(window: Window, running: Shop) -> N
     window.find(".kill button").click()
     until(lambda: window.text("#kill-switch") == "off")
     assert running.metric("strangler_kill_switch") == 0
+
+
+def test_the_kill_switch_of_a_route_works_by_the_button_of_its_page(window: Window, running: Shop) -> None:
+    def served(route: str, arm: str) -> float:
+        return running.metric("strangler_requests_total", route=route, arm=arm)
+
+    window.open("/routes/orders")
+    window.find("#kill [name=reason]").send_keys(f"it is slow {EVIL}")
+    window.find("#kill button").click()
+    until(lambda: "The kill switch is on for this route" in window.text(".said"))
+    for path in PAGES:
+        window.open(path)
+        assert f"it is slow {EVIL}. All its requests go to legacy." in window.text('[data-killed="orders"]'), path
+    orders, legacy, products = (
+        served("orders", "candidate"),
+        served("orders", "legacy"),
+        served("catalogue", "candidate"),
+    )
+    running.get("/api/orders/7", {"X-Strangler-Arm": "candidate"})
+    for user in range(20):
+        running.get("/api/products/7", {"X-User-Id": str(user)})
+    until(lambda: served("orders", "legacy") == legacy + 1 and served("catalogue", "candidate") > products)
+    assert served("orders", "candidate") == orders
+    window.open("/")
+    assert (window.text("#kill-switch"), window.text("#health")) == ("on for 1 route", "Needs attention")
+    assert window.cell("orders", "killed") == "killed"
+    window.find('[data-killed="orders"] a').click()
+    until(lambda: window.browser.title == "orders · Strangler")
+    window.find("#kill button").click()
+    until(lambda: "The kill switch is off for this route" in window.text(".said"))
+    assert window.browser.find_elements(By.CSS_SELECTOR, ".killed") == []
+    assert running.metric("strangler_kill_switch_route") == 0
 
 
 def test_a_difference_is_reviewed_on_its_page(window: Window, running: Shop) -> None:
@@ -255,6 +290,7 @@ def _is_control_of(process: psutil.Process, running: Shop) -> bool:
 def test_screenshots(window: Window, running: Shop, tmp_path: Path) -> None:
     wanted = os.environ.get("STRANGLER_SCREENSHOTS")
     folder, over = Path(wanted or tmp_path), Event()
+    _start_rollout(running)
     visitors = [Thread(target=_visit, args=(running, over)) for _ in range(6)]
     for visitor in visitors:
         visitor.start()
@@ -270,12 +306,32 @@ def test_screenshots(window: Window, running: Shop, tmp_path: Path) -> None:
         address = window.find(".inbox a").get_attribute("href") or ""
         _take(window, address.partition(running.admin)[2], folder / "dashboard-difference.png", 1280)
         _take(window, "/ledger", folder / "dashboard-ledger.png", 1280)
+        _take(window, "/rollouts/users", folder / "dashboard-rollout.png", 1280)
         _take(window, "/", folder / "dashboard-phone.png", 390, phone=True)
     finally:
         over.set()
         for visitor in visitors:
             visitor.join()
-    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 5
+    assert len([file for file in folder.glob("dashboard-*.png") if file.stat().st_size > 20_000]) == 6
+
+
+_ROLLOUT = """\
+  - name: users
+    match: {prefix: /api/users}
+    candidate: catalogue
+    split: {sticky: ["header:X-User-Id"]}
+    rollout: {steps: [5, 25, 50, 100], approve: [50], gate: never, hold: 20s, look: 5s, latency: null,
+      evidence: {requests: 20, callers: 5}, errors: {ratio: 1.5, floor: 20%}}
+"""
+
+
+def _start_rollout(running: Shop) -> None:
+    running.edit(lambda text: text + _ROLLOUT)
+    until(lambda: json.loads(running.ask("/api/rollouts"))["rollouts"])
+    body = json.dumps({"who": "ana", "why": "the new catalogue has passed its tests"}).encode()
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    with urlopen(Request(f"http://{running.admin}/api/rollouts/users/start", body, headers), timeout=10):
+        pass
 
 
 def _shift(running: Shop, percent: str) -> None:
@@ -289,7 +345,7 @@ def _take(window: Window, path: str, file: Path, width: int, *, phone: bool = Fa
     """The page from its top, as high as it is, up to what a reader of a README scrolls by."""
     window.size(width, 900, phone=phone)
     window.open(path)
-    if path in ("/", "/routes/orders", "/ledger"):
+    if path in ("/", "/routes/orders", "/rollouts/users", "/ledger"):
         until(lambda: window.text("#live") == "live")
     bottom = int(window.run("document.querySelector('main').getBoundingClientRect().bottom"))
     window.size(width, min(1800 if phone else 1150, bottom), phone=phone)

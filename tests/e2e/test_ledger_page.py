@@ -119,7 +119,7 @@ def test_texts_can_be_read_in_both_schemes(window: Window, path: str, scheme: st
     """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1."""
     window.scheme(scheme)
     window.open(path)
-    assert window.browser.execute_script(_FAINT) == []
+    assert window.faint() == []
 
 
 def test_hostile_calls_are_text(window: Window) -> None:
@@ -145,28 +145,3 @@ def test_a_brownout_says_who_was_hit(window: Window, running: Shop) -> None:
     window.browser.find_element(By.LINK_TEXT, USERS).click()
     until(lambda: window.text("#endpoint") == USERS)
     until(lambda: "refused by retire" in window.text("#calls"))
-
-
-_FAINT = """
-const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-const light = (colour) => {
-  const [r, g, b] = parts(colour).map((part) => part / 255).map(
-    (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const paper = (element) => {
-  for (let at = element; at; at = at.parentElement) {
-    const found = parts(getComputedStyle(at).backgroundColor);
-    if (found.length === 3 || found[3] > 0) return getComputedStyle(at).backgroundColor;
-  }
-  return "rgb(255, 255, 255)";
-};
-return [...document.querySelectorAll("main *")]
-  .filter((element) => !element.closest("svg"))
-  .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
-  .map((element) => {
-    const [one, other] = [light(getComputedStyle(element).color), light(paper(element))].sort((a, b) => b - a);
-    return [(one + 0.05) / (other + 0.05), element.outerHTML.slice(0, 120)];
-  })
-  .filter(([contrast]) => contrast < 4.5);
-"""

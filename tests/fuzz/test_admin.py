@@ -70,7 +70,7 @@ _READ = [
 ]
 _BODIES = {
     "/api/explain": ["method", "url", "headers", "client"],
-    "/api/kill-switch": ["on", "reason", "who"],
+    "/api/kill-switch": ["on", "reason", "who", "route"],
     "/api/diffs/x": ["state", "owner", "why", "until", "who"],
     "/api/diffs": ["ids", "state", "owner", "why", "until", "who"],
     "/api/audit": ["what", "route", "why", "who", "detail"],

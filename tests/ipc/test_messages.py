@@ -110,6 +110,20 @@ def test_what_no_worker_says_is_refused(frame: bytes) -> None:
         reader().feed(frame)
 
 
+class FormerKillSwitch(msgspec.Struct, array_like=True, tag="KillSwitch", frozen=True):
+    """The message as the version before single routes knows it."""
+
+    on: bool
+    reason: str
+
+
+def test_the_kill_switch_is_understood_by_workers_and_controls_of_the_version_before() -> None:
+    sent = msgspec.msgpack.encode(KillSwitch(True, "why", ["orders"]))
+    assert msgspec.msgpack.decode(sent, type=FormerKillSwitch) == FormerKillSwitch(True, "why")
+    former = msgspec.msgpack.encode(FormerKillSwitch(False, "why"))
+    assert msgspec.msgpack.decode(former, type=KillSwitch) == KillSwitch(False, "why", [])
+
+
 MARKS = st.builds(FenceMark, st.text(), st.binary(), st.floats())
 URLS = st.builds(Url, st.sampled_from(("http", "https")), st.text(), st.integers(0, 65535), st.text())
 SHARED: st.SearchStrategy[Shared] = st.one_of(

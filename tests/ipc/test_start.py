@@ -1,6 +1,8 @@
 """The start data of a child: it arrives, and a program started by hand says so."""
 
+import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -8,12 +10,20 @@ from strangler.ipc.start import VARIABLE, ControlStart, StartError, WorkerStart,
 from strangler.unnamed_files import unnamed_file
 
 WORKER = WorkerStart(1, "run-1-2", (3, 4), ("127.0.0.1:8080", "unix:/run/s"), "/state/link.sock", 5, 7, True, 6, 8, 9)
+KILLED = replace(WORKER, killed=False, killed_routes=("orders", "/ü"))
 CONTROL = ControlStart("run", "routes.yaml", "/state", 3, 4, 7, "127.0.0.1:8080", (5,), 6, 7)
 
 
 def test_a_start_arrives_as_it_was_sent() -> None:
     assert WorkerStart.from_environ(to_environ(WORKER)) == WORKER
+    assert WorkerStart.from_environ(to_environ(KILLED)) == KILLED
     assert ControlStart.from_environ(to_environ(CONTROL)) == CONTROL
+
+
+def test_a_supervisor_of_the_version_before_starts_a_worker() -> None:
+    start = json.loads(to_environ(WORKER)[VARIABLE])
+    del start["killed_routes"]
+    assert WorkerStart.from_environ({VARIABLE: json.dumps(start)}) == WORKER
 
 
 def test_a_program_started_by_hand_says_what_starts_it() -> None:

@@ -173,11 +173,10 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_long_payload_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_gor, "MAX_LINE_BYTES", 1000)
-    pairs, passed = found(
-        payload(1, get(b"/a\n")), payload(2, b"x\n" * 3000), payload(1, get(b"/b"), "e" * 24), piece=100
-    )
-    assert targets(pairs)[-1] == b"/b"
-    assert passed == [(6, from_gor.TOO_LONG.why)]
+    after = payload(1, get(b"/b"), "e" * 24), payload(3, OK)
+    pairs, passed = found(payload(1, get(b"/a")), payload(2, b"x\n" * 3000), *after, piece=100)
+    assert targets(pairs) == [b"/a", b"/b"]
+    assert passed == [(7, from_gor.TOO_LONG.why), (7 + 3003 + 6, from_gor.REPLAYED.why)]
 
 
 def test_a_cut_file_says_so(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def read(*entries: object, host: str = "") -> list[tuple[int, RecordedPair | Pas
     return list(har_pairs(json.dumps({"log": {"entries": entries}}).encode(), "a.har", host))
 
 
-def one(made: object) -> RecordedPair:
+def pair_of(made: object) -> RecordedPair:
     [(_, item)] = read(made)
     assert isinstance(item, RecordedPair)
     return item
@@ -50,9 +50,25 @@ def test_what_mitmproxy_wrote_is_read() -> None:
     assert {each.caller for each in pairs} == {"har"}
 
 
+def test_what_chromium_wrote_is_read() -> None:
+    with open_source(FILES / "chromium.har") as source:
+        items = [item for _, item in source.pairs]
+    pairs = [item for item in items if isinstance(item, RecordedPair)]
+    assert [item for item in items if isinstance(item, Passed)] == [Passed("served from the browser's cache")]
+    page, orders, posted, refused = pairs
+    assert page.response is not None
+    assert page.response.body is not None
+    assert page.response.body.data is not None
+    assert page.response.body.data.startswith(b"<!doctype html>")
+    assert orders.response is not None
+    assert orders.response.body == RecordedBody(text='{"orders": [{"id": 1, "mail": "ana@example.com"}]}')
+    assert posted.request.body == RecordedBody(text='{"name":"grün","password":"hunter2"}')
+    assert refused.response is None
+
+
 def test_an_entry_becomes_a_pair() -> None:
     fields = [{"name": ":path", "value": "/a"}, {"name": "accept", "value": "*/*"}, {"name": "cookie", "value": "a=1"}]
-    pair = one(entry(request={"method": "GET", "url": "https://shop.example/a?b=1#c", "headers": fields}))
+    pair = pair_of(entry(request={"method": "GET", "url": "https://shop.example/a?b=1#c", "headers": fields}))
     assert pair.request.target == "/a?b=1"
     assert raw_headers(pair.request.headers) == [(b"accept", b"*/*"), (b"cookie", b"a=1")]
     assert (pair.at, pair.response and pair.response.ms) == (1798761600.5, 12.5)
@@ -71,21 +87,21 @@ def test_an_entry_becomes_a_pair() -> None:
     ],
 )
 def test_a_response_has_the_body_that_was_exported(content: dict[str, Any], body: RecordedBody | None) -> None:
-    pair = one(entry(response={"status": 200, "headers": [], "content": content}))
+    pair = pair_of(entry(response={"status": 200, "headers": [], "content": content}))
     assert pair.response is not None
     assert pair.response.body == body
 
 
 def test_a_body_that_was_decoded_has_no_coding() -> None:
     fields = [{"name": "Content-Encoding", "value": "br"}, {"name": "content-type", "value": "a/b"}]
-    pair = one(entry(response={"status": 200, "headers": fields, "content": {"text": "x"}}))
+    pair = pair_of(entry(response={"status": 200, "headers": fields, "content": {"text": "x"}}))
     assert pair.response is not None
     assert raw_headers(pair.response.headers) == [(b"content-type", b"a/b")]
 
 
 @pytest.mark.parametrize("status", [0, -1, None, "200"])
 def test_a_request_that_failed_has_no_response(status: object) -> None:
-    assert one(entry(response={"status": status, "headers": [], "content": {}})).response is None
+    assert pair_of(entry(response={"status": status, "headers": [], "content": {}})).response is None
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ from strangler.state.backup import Backup, BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.files import JOURNAL, STORE
 from strangler.state.folder import hold
-from strangler.state.kill_switch import KillSwitchState
+from strangler.state.kill_switch import KilledRoute, KillSwitchState
 from strangler.state.pending_restore import DRAFT, MANIFEST, READY, finish
 from strangler.state.restore import Restored
 from strangler.state.restore import restore as restore_backup
 
-ON = KillSwitchState(True, "a test", "2026-11-23T08:00:00.000Z")
+ON = KillSwitchState(True, "a test", "2026-11-23T08:00:00.000Z", {"orders": KilledRoute("slow", None)})
 
 
 def backup(folder: Path, target: Path) -> Backup:
@@ -80,7 +80,7 @@ def test_what_is_restored_is_what_was_backed_up(tmp_path: Path) -> None:
     ]
     other = filled(tmp_path / "other", "eve")
     (other / f"{JOURNAL}.1").write_bytes(b"{}\n")
-    kill_switch.write(other, kill_switch.OFF)
+    kill_switch.write(other, kill_switch.OFF.turned_for("users", True, "", "now"))
     restored = restore(other, file, "bob")
     assert audited_by(other) == ["ana", "bob"]
     assert redaction_key(other) == key
@@ -88,6 +88,7 @@ def test_what_is_restored_is_what_was_backed_up(tmp_path: Path) -> None:
     assert (other / JOURNAL).read_bytes() == b'{"who":"ana"}\n'
     assert not (other / f"{JOURNAL}.1").exists()
     assert (restored.was_killed, restored.is_killed) == (False, True)
+    assert (restored.were_killed_routes, restored.are_killed_routes) == (("users",), ("orders",))
     assert {replaced.name: replaced.after for replaced in restored.files}[f"{JOURNAL}.1"] is None
     assert all(path.stat().st_mode & 0o077 == 0 for path in other.iterdir())
     assert {path.name for path in other.iterdir()} == {"lock", *done.files}

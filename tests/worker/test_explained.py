@@ -89,14 +89,20 @@ async def got(running: RunningPlane, method: str, target: str, headers: list[Hea
 
 
 def explained(
-    snapshot: Snapshot, method: str, target: str, headers: list[Header], *, killed: bool = False
+    snapshot: Snapshot,
+    method: str,
+    target: str,
+    headers: list[Header],
+    *,
+    killed: bool = False,
+    killed_routes: frozenset[str] = frozenset(),
 ) -> tuple[Explanation, str] | None:
     """Return what `strangler explain`, `/api/explain` and the dashboard say, and the client; None: it is refused."""
     try:
         head = described_head(snapshot.settings, method, target, headers, PEER)
     except DescriptionError:
         return None
-    explanation = explain(snapshot, head, killed)
+    explanation = explain(snapshot, head, killed, killed_routes=killed_routes)
     return None if explanation.arm is None else (explanation, head.client_ip.decode())
 
 
@@ -108,9 +114,12 @@ async def test_what_explain_says_is_what_a_request_gets(seed: int) -> None:
         upstreams = {"legacy": legacy, "orders": orders}
         async with RunningPlane(some_settings(rng, legacy, orders)) as running:
             running.policies.is_killed = killed
+            routes = [name for name in running.policies.snapshot.routes if seed % 4 == 2 and rng.random() < 0.5]
+            running.policies.killed_routes = killed_routes = frozenset(routes)
             for _ in range(REQUESTS):
                 request = some_request(rng)
-                found = explained(running.policies.snapshot, *request, killed=killed)
+                snapshot = running.policies.snapshot
+                found = explained(snapshot, *request, killed=killed, killed_routes=killed_routes)
                 line = await got(running, *request)
                 if found is None:
                     assert line["status"] in (400, 405, 501), (request, line)

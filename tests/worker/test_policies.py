@@ -74,10 +74,11 @@ def test_without_a_route_there_is_no_fallback() -> None:
 
 def test_new_settings_leave_the_kill_switch_and_the_fences_as_they_are() -> None:
     made = policies()
-    made.is_killed = True
+    made.is_killed, made.killed_routes = True, frozenset({"orders"})
     fences = made.fences
     made.adopt(Snapshot(settings([route("orders", prefix="/api")]), 2))
-    assert (made.is_killed, made.fences, made.snapshot.generation) == (True, fences, 2)
+    assert (made.is_killed, made.killed_routes) == (True, frozenset({"orders"}))
+    assert (made.fences, made.snapshot.generation) == (fences, 2)
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,41 @@ async def test_a_route_that_is_disabled_and_the_kill_switch_send_all_to_legacy(
     assert [line["reason"] for line in await running.lines(3)] == ["kill_switch", "disabled", "percent"]
 
 
+async def test_the_kill_switch_of_a_route_leaves_the_others_and_holds_over_new_settings(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    both = two_arms(legacy, candidate)
+    both = replace(both, routes=(*both.routes, route("users", prefix="/users")))
+    running = await serve(both)
+    client = await running.client()
+    running.policies.killed_routes = frozenset({"orders"})
+    assert [(await client.ask(request(path))).body for path in ("/api", "/users", "/else")] == [
+        b"legacy", b"candidate", b"legacy",
+    ]  # fmt: skip
+    running.adopt(replace(both, routes=both.routes[::-1]))
+    assert [(await client.ask(request(path))).body for path in ("/api", "/users")] == [b"legacy", b"candidate"]
+    running.policies.killed_routes = frozenset({"users"})
+    assert [(await client.ask(request(path))).body for path in ("/api", "/users")] == [b"candidate", b"legacy"]
+    assert [line["reason"] for line in await running.lines(7)] == [
+        "kill_switch", "percent", "no_route", "kill_switch", "percent", "percent", "kill_switch",
+    ]  # fmt: skip
+
+
+async def test_the_kill_switch_of_a_route_ends_no_request_under_way(
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    gate = asyncio.Event()
+    candidate.script = gated(gate, response(200, b"as it began"))  # type: ignore[assignment]
+    running = await serve(two_arms(legacy, candidate))
+    client = await running.client()
+    await client.send(request())
+    await running.until(lambda: candidate.requests)
+    running.policies.killed_routes = frozenset({"orders"})
+    gate.set()
+    assert (await client.response()).body == b"as it began"
+    assert (await client.ask(request())).body == b"legacy"
+
+
 async def test_limits_count_from_the_next_request_on(
     serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
 ) -> None:

@@ -269,16 +269,18 @@ async def test_a_reload_applies_at_once(serve: Serve, legacy: ScriptedUpstream, 
         assert (await client.ask(request("/api"))).status == status
 
 
+@pytest.mark.parametrize("is_for_all", [True, False], ids=["for all routes", "its own"])
 async def test_the_kill_switch_and_a_disabled_route_bring_it_back(
-    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+    serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream, is_for_all: bool
 ) -> None:
     retire = ends_in(-1)
     made = two_arms(legacy, candidate)
     running = await serve(ending(made, retire))
-    running.policies.is_killed = True
+    running.policies.is_killed = is_for_all
+    running.policies.killed_routes = frozenset(() if is_for_all else {"orders"})
     reply = await running.ask(request("/api"))
     assert (reply.body, announced(reply)) == (b"legacy", expected(retire))
-    running.policies.is_killed = False
+    running.policies.is_killed, running.policies.killed_routes = False, frozenset()
     assert (await running.ask(request("/api"))).status == 410
     running.adopt(ending(made, retire, enabled=False))
     assert (await running.ask(request("/api"))).body == b"legacy"

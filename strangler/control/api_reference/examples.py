@@ -109,7 +109,9 @@ EXPLANATION = d.Explanation(
     detail="bucket 1712 of 10000 for header X-User-Id is below 25% of group 'orders'",
 )
 
-KILL_SWITCH = d.KillSwitchStatus(on=True, reason="orders answers nonsense", since=_TIME)
+KILL_SWITCH = d.KillSwitchStatus(
+    on=False, reason="", since=None, routes={"orders": d.RouteKillSwitch("orders answers nonsense", _TIME)}
+)
 
 EVENTS = d.EventsDocument(
     [

@@ -125,11 +125,16 @@ OPERATIONS: Final = (
     Operation(
         "POST",
         "/api/kill-switch",
-        "Turn the kill switch on or off. Nothing changes if it is so already.",
+        "Turn the kill switch on or off, for all routes or for one. Nothing changes if it is so already.",
         d.KillSwitchStatus,
         examples.KILL_SWITCH,
-        body=d.KillSwitchRequest(True, "orders answers nonsense", "ana"),
-        errors={400: _BODY, 507: "The state folder cannot be written; nothing was changed."},
+        body=d.KillSwitchRequest(True, "orders answers nonsense", "ana", "orders"),
+        errors={
+            400: _BODY,
+            404: "There is no such route.",
+            409: "It cannot be turned on for a passthrough route, or for so many routes.",
+            507: "The state folder cannot be written; nothing was changed.",
+        },
     ),
     Operation(
         "GET",

@@ -1,4 +1,5 @@
-"""Actions of an operator on a page: turn the kill switch, resume shadows, review differences, and change the ledger.
+"""Actions of an operator on a page: turn the kill switch, resume shadows, review differences, change the ledger, and
+move rollouts.
 
 All of them are audited.
 """
@@ -12,8 +13,11 @@ from typing import Final
 from strangler.config.load import load
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
+from strangler.control.operator_actions import TurnRefusedError
+from strangler.control.rollout.keeper import UnknownRolloutError
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
+from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
 from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
 from strangler.ledger.actions import LedgerError
 from strangler.state.store import StoreError
@@ -42,6 +46,18 @@ class LedgerChange:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutCommand:
+    """A command to a rollout. `percent`: of an approval; `announced_at`: of an approval that counts for that
+    announcement alone; `is_confirmed`: of the way back."""
+
+    command: str
+    why: str
+    percent: float | None = None
+    announced_at: float | None = None
+    is_confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The outcome of one form, in numbers of differences."""
 
@@ -50,12 +66,14 @@ class Done:
     refused: tuple[str, ...]  # why some cannot be accepted
 
 
-async def turn(state: Control, on: bool, reason: str, actor: str) -> None:
-    """Turn the kill switch, which needs a reason to be turned on."""
+async def turn(state: Control, on: bool, reason: str, actor: str, route: str | None) -> None:
+    """Turn the kill switch for a route, or for all (None). It needs a reason to be turned on."""
     if on and not reason:
         raise ActionError(400, "Say why: the reason is shown to everybody while the switch is on.")
     try:
-        await state.turn_kill_switch(on, reason[:MAX_TEXT], actor)
+        await state.turn_kill_switch(on, reason[:MAX_TEXT], actor, route)
+    except TurnRefusedError as error:
+        raise ActionError(error.status, f"Nothing was changed: {error}.") from error
     except OSError as error:
         raise ActionError(507, f"The state folder cannot be written: {error.strerror}.") from error
 
@@ -91,6 +109,24 @@ async def change_ledger(state: Control, change: LedgerChange, actor: str) -> Non
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}. The change is stored once it can be.") from error
     await state.audit(actor, f"ledger {change.what}", "", change.why[:MAX_TEXT], done)
+
+
+async def command_rollout(state: Control, route: str, command: RolloutCommand, actor: str) -> None:
+    """Start, pause, resume or approve a rollout, or send its callers back."""
+    if command.command not in COMMANDS:
+        raise ActionError(400, f"A rollout can be moved by {', '.join(COMMANDS)}.")
+    if command.command == RolloutEvent.BACK and not command.is_confirmed:
+        raise ActionError(400, "Tick the box to confirm that callers go back to legacy. Nothing was moved.")
+    try:
+        await state.rollouts.command(
+            route, command.command, actor, command.why[:MAX_TEXT], command.percent, command.announced_at
+        )
+    except UnknownRolloutError as error:
+        raise ActionError(404, f"Nothing was moved: {error}.") from error
+    except NoTransitionError as error:
+        raise ActionError(409, f"Nothing was moved: {error}.") from error
+    except StoreError as error:
+        raise ActionError(507, f"The store cannot be written: {error}.") from error
 
 
 async def review(

@@ -6,6 +6,7 @@ that only the forms here can be sent from other sites, and these carry a mark.
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -17,7 +18,7 @@ from strangler.control.dashboard.layout import Layout
 from strangler.control.dashboard.page_content import Content
 from strangler.control.dashboard.pages import Control
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, SessionsState, is_cookie, new_cookie
-from strangler.control.dashboard.visit import Visit, form_text, local_url, read_form
+from strangler.control.dashboard.visit import Access, Visit, form_text, local_url, read_form
 from strangler.control.responses import VISITOR
 from strangler.control.visitor import PREFIX_FIELD
 
@@ -52,21 +53,17 @@ class Auth:
             by_session=by_session,
         )
 
-    async def refusal(self, visit: Visit, is_open: bool) -> web.Response | None:
-        """Return the response to a refused request, or None. `is_open`: the path needs no login.
+    async def refusal(self, visit: Visit, access: Access) -> web.Response | None:
+        """Return the response to a refused request, or None.
 
         Raises ActionError for a form that none of our pages made.
         """
-        request = visit.request
-        visitor = visit.visitor
-        refused = guard.foreign(
-            visit.state.token, request.method, request.headers, visitor.hosts, scheme=visitor.scheme, has_mark=True
-        )
+        refused = _foreign_link(visit) if access is Access.LINK else _foreign(visit)
         if refused is not None:
             return self._layout.problem(visit, *refused)
-        if not visit.is_inside and not is_open:
+        if not visit.is_inside and access is Access.LOGIN:
             return self._login_first(visit)
-        if request.method == "POST":
+        if visit.request.method == "POST" and access is not Access.LINK:
             await self._check_form(visit)
         return None
 
@@ -115,6 +112,27 @@ class Auth:
         response = visit.see(URL("/login"))
         set_cookie(visit, response, new_cookie())
         return response
+
+
+def _foreign(visit: Visit) -> tuple[int, str] | None:
+    request, visitor = visit.request, visit.visitor
+    return guard.foreign(
+        visit.state.token, request.method, request.headers, visitor.hosts, scheme=visitor.scheme, has_mark=True
+    )
+
+
+def _foreign_link(visit: Visit) -> tuple[int, str] | None:
+    """Return the same for a path that people reach by a link: the name in `admin.url` is one of ours.
+
+    A page from elsewhere may send no form here even if it knows a link: it would use the network that its reader is in.
+    """
+    request, visitor, url = visit.request, visit.visitor, visit.state.settings.admin.url
+    own = "" if url is None else urlsplit(url).netloc
+    token = visit.state.token
+    if own and request.headers.get("Host", "").lower() == own.lower():
+        return guard.foreign_page(request.method, request.headers, visitor.hosts, scheme=visitor.scheme)
+    hosts = (*visitor.hosts, own) if own else visitor.hosts
+    return guard.foreign(token, request.method, request.headers, hosts, scheme=visitor.scheme)
 
 
 def set_cookie(visit: Visit, response: web.StreamResponse, cookie: str) -> None:

@@ -6,12 +6,22 @@ from typing import Any
 from aiohttp import web
 from yarl import URL
 
-from strangler.control.dashboard.actions import LedgerChange, change_ledger, resume, review, turn
+from strangler.control.dashboard.actions import (
+    ActionError,
+    LedgerChange,
+    RolloutCommand,
+    change_ledger,
+    command_rollout,
+    resume,
+    review,
+    turn,
+)
 from strangler.control.dashboard.cached_ledger import CachedLedgerState
 from strangler.control.dashboard.cached_queries import EvidenceState, chosen_open
 from strangler.control.dashboard.layout import MAX_REFUSALS_LENGTH
 from strangler.control.dashboard.ledger_view import endpoint_url
 from strangler.control.dashboard.pages import FILTERS
+from strangler.control.dashboard.rollout_view import rollout_url
 from strangler.control.dashboard.visit import Visit, form_text, read_form
 
 
@@ -23,11 +33,16 @@ class Forms:
         self._ledger = ledger
 
     async def turn_kill_switch(self, visit: Visit) -> web.Response:
-        """Turn the kill switch on or off."""
+        """Turn the kill switch on or off, for a route or for all."""
         form = await read_form(visit.request)
-        on = form_text(form, "on") == "1"
-        await turn(visit.state, on, form_text(form, "reason"), visit.actor)
-        return visit.see(URL("/").with_query(said="killed" if on else "alive"))
+        on, route = form_text(form, "on") == "1", form_text(form, "route") or None
+        await turn(visit.state, on, form_text(form, "reason"), visit.actor, route)
+        outcome = "killed" if on else "alive"
+        if route is None:
+            return visit.see(URL("/").with_query(said=outcome))
+        has_page = any(each.name == route for each in visit.state.settings.routes)
+        page = URL("/routes") / route if has_page else URL("/")
+        return visit.see(page.with_query(said=f"route-{outcome}"))
 
     async def resume_shadow(self, visit: Visit) -> web.Response:
         """Resume the shadow of a route."""
@@ -55,6 +70,18 @@ class Forms:
         outcome = "shown" if what == "ignore" and not found.row.is_ignored else what
         return visit.see(URL(endpoint_url(found.row.endpoint)).update_query(said=outcome))
 
+    async def move_rollout(self, visit: Visit) -> web.Response:
+        """Give a rollout a command."""
+        form, name = await read_form(visit.request), visit.request.match_info["name"]
+        command = RolloutCommand(
+            form_text(form, "command"),
+            form_text(form, "why"),
+            _percent(form_text(form, "percent")),
+            is_confirmed=form_text(form, "confirmed") == "1",
+        )
+        await command_rollout(visit.state, name, command, visit.actor)
+        return visit.see(URL(rollout_url(name)).with_query(said=f"rollout-{command.command}"))
+
     async def review_many(self, visit: Visit) -> web.Response:
         """Review the ticked rows, or all that the page's filters match."""
         form = await read_form(visit.request)
@@ -79,3 +106,13 @@ class Forms:
 
 def _review_fields(form: Mapping[str, Any]) -> dict[str, str]:
     return {key: form_text(form, key) for key in ("state", "owner", "why", "until")}
+
+
+def _percent(text: str) -> float | None:
+    """Return the percent of a form; None if it has none. Raises ActionError."""
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ActionError(400, "The percent must be a number. Nothing was moved.") from None

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from strangler import __version__
+from strangler.control.dashboard.kill_switch_view import kill_switch_view
 from strangler.control.dashboard.page_content import Content
 from strangler.control.dashboard.rendering import environment
 from strangler.control.dashboard.sessions import SessionsState
@@ -29,6 +30,8 @@ HEADERS: Final = {
 _NOTICES: Final = {
     "killed": "The kill switch is on: every request goes to legacy.",
     "alive": "The kill switch is off: the routes decide again.",
+    "route-killed": "The kill switch is on for this route: all its requests go to legacy.",
+    "route-alive": "The kill switch is off for this route.",
     "resumed": "Shadowing goes on. The candidate must confirm dry runs again.",
     "known": "Noted as known.",
     "fixed": "Noted as fixed. If it is seen again, it is marked as regressed.",
@@ -37,6 +40,11 @@ _NOTICES: Final = {
     "fold": "Folded: the paths that the template covers are one endpoint now.",
     "unfold": "Unfolded: from now on its paths are endpoints of their own.",
     "ignore": "Ignored: it is hidden, and counts for nothing.",
+    "rollout-start": "Started: it climbs from now on.",
+    "rollout-pause": "Paused: it stays where it is.",
+    "rollout-resume": "Resumed: its evidence begins anew.",
+    "rollout-approve": "Approved: the step is entered once all else is there.",
+    "rollout-back": "It goes back to legacy, step by step.",
     "shown": "It is shown again, and counts.",
 }
 _BULK_FIELDS: Final = ("state_said", "changed", "unchanged", "refused", "why_not")
@@ -71,15 +79,22 @@ class Layout:
                 is_inside=visit.is_inside,
                 can_leave=visit.by_session,
                 notice=_notice(query),
-                notice_kind="bad" if query.get("said") == "killed" else "",
+                notice_kind="bad" if query.get("said") in ("killed", "route-killed") else "",
+                kill_switch=kill_switch_view(visit.state) if visit.is_inside else None,
             )
         )
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
     def fragment(self, visit: Visit, content: Content) -> str:
         """Return the main part of a page alone."""
-        template = environment().get_template(content.fragment)
-        return template.render(content.context, base=visit.visitor.prefix, mark=self._sessions.mark(visit.cookie))
+        template = environment().get_template("main.html")
+        return template.render(
+            content.context,
+            fragment=content.fragment,
+            base=visit.visitor.prefix,
+            mark=self._sessions.mark(visit.cookie),
+            kill_switch=kill_switch_view(visit.state),
+        )
 
     def problem(self, visit: Visit, status: int, detail: str) -> web.Response:
         """Return a page that says what went wrong, and whether the proxy in front may be the cause."""

@@ -14,8 +14,10 @@ from strangler.control.dashboard.cached_ledger import CachedLedgerState, Ledger
 from strangler.control.dashboard.cached_queries import EvidenceState, chosen, chosen_open
 from strangler.control.dashboard.ledger_pages import LONG_SPANS, Charts, LedgerPages, share_charts
 from strangler.control.dashboard.page_content import Content
+from strangler.control.dashboard.rollout_pages import Rollouts, rollout_content
 from strangler.control.history import HistoryState
 from strangler.control.reload import ReloadState, read_text
+from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.core.compare import Severity
 from strangler.core.documents import StatusDocument
 from strangler.core.routing.explain import explain
@@ -57,9 +59,15 @@ class Control(Protocol):
     def kill_switch(self) -> KillSwitchState: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def rollouts(self) -> Rollouts: ...
+    @property
+    def approvals(self) -> ApprovalLinks: ...
     def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
-    async def turn_kill_switch(self, on: bool, reason: str, actor: str) -> KillSwitchState: ...
+    async def turn_kill_switch(
+        self, on: bool, reason: str, actor: str, route: str | None = None
+    ) -> KillSwitchState: ...
     async def resume_shadows(self, route: str, actor: str, why: str) -> bool: ...
     async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None: ...
 
@@ -89,6 +97,8 @@ class Pages:
                 return await self._ledger.endpoint(state, url.query.get("endpoint", ""))
             case ("/", "routes", name, "refused"):
                 return await self._ledger.refused(state, name)
+            case ("/", "rollouts", *names):
+                return rollout_content(state, names)
             case ("/", "explain"):
                 return await _explain(state, url.query)
             case ("/", "audit"):
@@ -226,7 +236,8 @@ async def _explain(state: Control, query: Mapping[str, str]) -> Content:
         try:
             snapshot = await state.snapshot()
             head = described_head(snapshot.settings, fields["method"], fields["url"], pairs, fields["client"])
-            response = explain(snapshot, head, state.kill_switch.on, time.time())
+            switch = state.kill_switch
+            response = explain(snapshot, head, switch.on, time.time(), frozenset(switch.routes))
         except DescriptionError as error:
             wrong = str(error)
     return Content("Explain", "explain.html", {"asked": fields, "answer": response, "wrong": wrong})

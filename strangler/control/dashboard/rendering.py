@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from strangler.config.quantities import duration_text
 from strangler.control.dashboard.ledger_view import endpoint_url
+from strangler.control.dashboard.rollout_view import rollout_text, rollout_url, waits_text
 from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.gate import cut_percent
 from strangler.core.ledger_text import meaning_of
@@ -47,6 +48,10 @@ def environment() -> "Environment":
         "stopped": stopped_text,
         "meaning": meaning_of,
         "endpoint_url": endpoint_url,
+        "exact": exact_percent,
+        "rollout": rollout_text,
+        "rollout_url": rollout_url,
+        "waits": waits_text,
     }
     return made
 
@@ -59,6 +64,11 @@ def rate(value: float) -> str:
 def percent(value: float | None) -> str:
     """Return a percentage as `25%`, `33.3%`, `–`."""
     return "–" if value is None else f"{round(value, 1):g}%"
+
+
+def exact_percent(value: float) -> str:
+    """Return a percent of routes.yaml, with all of its decimals, as `25%`, `0.05%`."""
+    return f"{value:g}%"
 
 
 def share(value: float | None) -> str:

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from strangler.control.dashboard.actions import ActionError
+from strangler.control.dashboard.approval_page import ApprovalPage
 from strangler.control.dashboard.auth import Auth, set_cookie
 from strangler.control.dashboard.cached_ledger import CachedLedgerState
 from strangler.control.dashboard.cached_queries import EvidenceState
@@ -16,8 +17,9 @@ from strangler.control.dashboard.layout import HEADERS, Layout, ignored_prefix_t
 from strangler.control.dashboard.live import LiveStreams
 from strangler.control.dashboard.pages import Control, Pages
 from strangler.control.dashboard.sessions import COOKIE, SessionsState
-from strangler.control.dashboard.visit import Handler, Visit
+from strangler.control.dashboard.visit import Access, Handler, Visit
 from strangler.control.responses import VISITOR
+from strangler.control.rollout import approval_links
 from strangler.control.visitor import PREFIX_FIELD, Visitor
 
 _NAME: Final = "page:"
@@ -29,6 +31,8 @@ _PAGES: Final = (
     "/signatures/{name}",
     "/ledger",
     "/ledger/endpoint",
+    "/rollouts",
+    "/rollouts/{name}",
     "/explain",
     "/config",
     "/audit",
@@ -57,6 +61,7 @@ class Dashboard:
         self._pages = Pages(evidence, ledger)
         self._live = LiveStreams(self._auth, self._layout, self._pages)
         self._forms = Forms(evidence, ledger)
+        self._approvals = ApprovalPage(self._layout)
         self._static = {
             name: files("strangler.control.dashboard").joinpath("static", name).read_bytes() for name in _STATIC
         }
@@ -64,31 +69,48 @@ class Dashboard:
 
     def attach(self, app: web.Application) -> None:
         """Add every path to the application of the admin listener."""
+        for method in ("GET", "HEAD", "POST"):
+            self._add_link(app, method)
         for path in _PAGES:
             self._add(app, "GET", path, self._page)
         self._add(app, "GET", "/live", self._live.stream)
-        self._add(app, "GET", "/static/{name}", self._static_file, is_open=True)
-        self._add(app, "GET", "/login", self._auth.login_page, is_open=True)
-        self._add(app, "POST", "/login", self._auth.login, is_open=True)
+        self._add(app, "GET", "/static/{name}", self._static_file, Access.LINK)
+        self._add(app, "GET", "/login", self._auth.login_page, Access.OPEN)
+        self._add(app, "POST", "/login", self._auth.login, Access.OPEN)
         self._add(app, "POST", "/logout", self._auth.logout)
         self._add(app, "POST", "/actions/kill-switch", self._forms.turn_kill_switch)
         self._add(app, "POST", "/actions/signatures/{name}", self._forms.review_one)
         self._add(app, "POST", "/actions/signatures", self._forms.review_many)
         self._add(app, "POST", "/actions/shadows/{name}", self._forms.resume_shadow)
         self._add(app, "POST", "/actions/ledger", self._forms.change_ledger)
+        self._add(app, "POST", "/actions/rollouts/{name}", self._forms.move_rollout)
         app.on_shutdown.append(self._live.stop)
 
-    def _add(self, app: web.Application, method: str, path: str, handler: Handler, is_open: bool = False) -> None:
+    def _add_link(self, app: web.Application, method: str) -> None:
+        """Add the path of approval links. Without a token it is the page of a route of that name."""
+        handler = self._approvals.approve if method == "POST" else self._approvals.show
+
         async def respond(request: web.Request) -> web.StreamResponse:
-            return await self._respond(self._auth.visit(request), handler, is_open)
+            visit = self._auth.visit(request)
+            if method != "POST" and "token" not in request.query:
+                return await self._respond(visit, self._page, Access.LOGIN)
+            return await self._respond(visit, handler, Access.LINK)
+
+        app.router.add_route(method, approval_links.PATH, respond, name=f"{_NAME}{method}.approval")
+
+    def _add(
+        self, app: web.Application, method: str, path: str, handler: Handler, access: Access = Access.LOGIN
+    ) -> None:
+        async def respond(request: web.Request) -> web.StreamResponse:
+            return await self._respond(self._auth.visit(request), handler, access)
 
         name = f"{_NAME}{method}{path.replace('{name}', 'name')}".replace("/", ".").replace("-", "_")
         app.router.add_route(method, path, respond, name=_route_name(name))
 
-    async def _respond(self, visit: Visit, handler: Handler, is_open: bool) -> web.StreamResponse:
+    async def _respond(self, visit: Visit, handler: Handler, access: Access) -> web.StreamResponse:
         self._warn_of_prefix(visit.visitor)
         try:
-            refused = await self._auth.refusal(visit, is_open)
+            refused = await self._auth.refusal(visit, access)
             response = await handler(visit) if refused is None else refused
         except ActionError as error:
             response = self._layout.problem(visit, error.status, str(error))
@@ -96,7 +118,8 @@ class Dashboard:
             response = self._layout.problem(visit, error.status, error.reason)
         if not response.prepared:
             response.headers.update(HEADERS)
-            if visit.is_new and "Set-Cookie" not in response.headers and COOKIE not in response.cookies:
+            is_keeping = access is not Access.LINK
+            if is_keeping and visit.is_new and "Set-Cookie" not in response.headers and COOKIE not in response.cookies:
                 set_cookie(visit, response, visit.cookie)
         return response
 

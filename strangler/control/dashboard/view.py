@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
-from strangler.core.documents import PassedGate, SignatureRow, StatusDocument
+from strangler.core.documents import PassedGate, RolloutShort, SignatureRow, StatusDocument
 from strangler.core.retire_text import brownouts_text, refuses, retire_text
 from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
@@ -61,6 +61,7 @@ class RouteView:
     percent: float
     is_enabled: bool
     is_passthrough: bool
+    is_killed: bool  # the kill switch is on for it by itself
     legacy: ArmView
     candidate_arm: ArmView
     breaker: str  # the worst of the upstreams that it can go to except legacy
@@ -78,6 +79,7 @@ class RouteView:
     retire: str | None  # how it ends, in words
     refuses: str | None  # `brownout` or `retired`: no request reaches an arm
     brownouts: str  # that take place before its end, in words
+    rollout: RolloutShort | None
 
     @property
     def requests(self) -> int:
@@ -149,6 +151,7 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
                 percent=found.percent,
                 is_enabled=found.enabled,
                 is_passthrough=found.passthrough,
+                is_killed=found.killed,
                 legacy=ArmView(found.requests.legacy, recent[Arm.LEGACY]),
                 candidate_arm=ArmView(found.requests.candidate, recent[Arm.CANDIDATE]),
                 breaker=worst.breaker,
@@ -166,6 +169,7 @@ def route_views(state: Watched, status: StatusDocument, now: float, rows: Sequen
                 retire=retire_text(found.retire) if found.retire else None,
                 refuses=refuses(found),
                 brownouts=brownouts_text(found.retire) if found.retire else "",
+                rollout=found.rollout,
             )
         )
     return views

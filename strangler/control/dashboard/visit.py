@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +12,17 @@ from yarl import URL
 from strangler.control.dashboard.actions import ActionError
 from strangler.control.dashboard.pages import Control
 from strangler.control.visitor import Visitor
+
+
+class Access(Enum):
+    """The permission that a path needs."""
+
+    LOGIN = auto()
+    OPEN = auto()
+    """None, as the login itself; forms need the mark of our pages."""
+    LINK = auto()
+    """None that the browser keeps: no cookie is set or needed, since the address or the form itself is the permission.
+    Such a path may be reached by the name in `admin.url`, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ipc.messages import BreakerChanged
-from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
 
 
@@ -47,9 +46,9 @@ class ChangeEvents:
         data = {"generation": in_force.generation, "problems": list(in_force.problems)[:100]}
         self._publisher.publish(Kind.ROUTES_REJECTED, "routes.yaml", data)
 
-    def turned(self, kill_switch: KillSwitchState) -> None:
-        """Publish that the kill switch was turned."""
-        data = {"on": kill_switch.on, "reason": kill_switch.reason}
+    def kill_switch_turned(self, on: bool, reason: str, route: str | None) -> None:
+        """Publish that the kill switch was turned for a route, or for all (None)."""
+        data = {"on": on, "reason": reason} | ({} if route is None else {"route": route})
         self._publisher.publish(Kind.KILL_SWITCH, "kill_switch", data)
 
     def breaker_changed(self, change: BreakerChanged) -> None:

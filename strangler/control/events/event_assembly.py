@@ -14,6 +14,7 @@ from strangler.control.events.retire import RetireWatch
 from strangler.control.events.shadow_events import READY_EVERY_S, ReadyWatch
 from strangler.control.events.sinks import EventSinks
 from strangler.control.events.slow import SlowWatch
+from strangler.control.events.webhook import Decorate
 from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import Follower, InForce
@@ -72,11 +73,17 @@ class EventParts:
 
 
 def assemble_events(
-    run: str, settings: Settings, store: Store, environ: Mapping[str, str], own: OwnMetrics, links: LinksState
+    run: str,
+    settings: Settings,
+    store: Store,
+    environ: Mapping[str, str],
+    own: OwnMetrics,
+    links: LinksState,
+    decorate: Decorate | None = None,
 ) -> EventParts:
-    """Make all parts of events. Nothing runs yet, and nothing is read or written."""
+    """Make all parts of events. Nothing runs yet, and nothing is read or written. `decorate`: as the webhook has it."""
     source = source_of_this_host()
-    sinks = EventSinks(store, environ, own)
+    sinks = EventSinks(store, environ, own, decorate)
     publisher = EventPublisher(store, sinks, own, run, source)
     return EventParts(
         sinks=sinks,

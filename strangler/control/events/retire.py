@@ -54,7 +54,7 @@ class _Step:
 
 class RetireWatch:
     """Owns what has been reported. It is stored together with the events, so that each is sent once, even across
-    restarts. A route that is disabled, and every route while the kill switch is on, is served: that ends a brownout."""
+    restarts. A route that is disabled, or that the kill switch is on for, is served: that ends a brownout."""
 
     def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, links: LinksState) -> None:
         self._store = store
@@ -108,7 +108,7 @@ class RetireWatch:
         for name in before.keys() - {route.name for route, _ in self._routes}:
             self._report_end(step, name, before[name])
         for route, retire in self._routes:
-            is_in_force = route.enabled and not self._links.kill_switch.on
+            is_in_force = route.enabled and not self._links.kill_switch.is_on_for(route.name)
             after = self._judged(step, route.name, retire, before.get(route.name, _NOTHING), is_in_force=is_in_force)
             if after != _NOTHING:
                 step.reported[route.name] = after

@@ -9,7 +9,7 @@ import structlog
 from strangler.control.events.delivery import Delivery, Sink
 from strangler.control.events.ending import EndingTasks, log_crash
 from strangler.control.events.outbox import Standing
-from strangler.control.events.webhook import SecretError, Webhook, webhook_secret
+from strangler.control.events.webhook import Decorate, SecretError, Webhook, webhook_secret
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.core.documents import SinkStatus
@@ -28,12 +28,15 @@ class _Served:
 class EventSinks:
     """Owns the deliveries. The store keeps events that a sink has not taken."""
 
-    def __init__(self, store: Store, environ: Mapping[str, str], own: OwnMetrics) -> None:
+    def __init__(
+        self, store: Store, environ: Mapping[str, str], own: OwnMetrics, decorate: Decorate | None = None
+    ) -> None:
         self.problem: str | None = None
         """Why a sink that routes.yaml names is not served."""
         self._store = store
         self._environ = environ
         self._own = own
+        self._decorate = decorate
         self._settings: EventSettings | None = None
         self._served: dict[str, _Served] = {}
         self._ending = EndingTasks()
@@ -61,7 +64,8 @@ class EventSinks:
         sinks: list[Sink] = []
         if settings.webhook is not None:
             try:
-                sinks.append(Webhook(settings.webhook, webhook_secret(self._store.folder, self._environ)))
+                secret = webhook_secret(self._store.folder, self._environ)
+                sinks.append(Webhook(settings.webhook, secret, decorate=self._decorate))
             except SecretError as error:
                 self._fail(str(error))
         if settings.kafka is not None:

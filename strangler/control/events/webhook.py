@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -62,14 +62,23 @@ def signature(secret: bytes, identifier: str, timestamp: int, body: bytes) -> st
     return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
+Decorate = Callable[[bytes], Awaitable[bytes]]
+
+
 class Webhook:
-    """One URL. `webhook-id` is the event's id, the same for every try, so that a receiver can drop duplicates."""
+    """One URL. `webhook-id` is the event's id, the same for every try, so that a receiver can drop duplicates.
+
+    `decorate` returns an event with what only the receiver of this webhook may know; it is neither stored nor logged.
+    """
 
     name = "webhook"
     batch = 1
 
-    def __init__(self, url: str, secret: bytes, patience: Patience | None = None) -> None:
+    def __init__(
+        self, url: str, secret: bytes, patience: Patience | None = None, decorate: Decorate | None = None
+    ) -> None:
         self.patience = patience or Patience()
+        self._decorate = decorate
         self._url = url
         self._secret = secret
         self._session: ClientSession | None = None
@@ -85,12 +94,13 @@ class Webhook:
 
     async def _post(self, event: Stored) -> int:
         timestamp = int(time.time())
+        body = event.body if self._decorate is None else await self._decorate(event.body)
         headers = {
             "Content-Type": CONTENT_TYPE,
             "User-Agent": "strangler-webhook",
             "webhook-id": event.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(self._secret, event.id, timestamp, event.body),
+            "webhook-signature": signature(self._secret, event.id, timestamp, body),
         }
         if self._session is None:
             self._session = ClientSession(
@@ -99,9 +109,7 @@ class Webhook:
                 timeout=ClientTimeout(total=TIMEOUT_S),
             )
         try:
-            async with self._session.post(
-                self._url, data=event.body, headers=headers, allow_redirects=False
-            ) as response:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 return response.status
         except TimeoutError as error:
             raise SinkError(f"no response within {TIMEOUT_S:g} s") from error

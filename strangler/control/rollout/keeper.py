@@ -8,41 +8,34 @@ works.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from sqlite3 import Connection
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from strangler.control.events import gates as gate_watch
-from strangler.control.events.event import Event
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.rollout import documents, stored
 from strangler.control.rollout.climb import Audit, ClimbState, GateFinding, Unsaved
 from strangler.control.rollout.group_gates import find_gates
-from strangler.control.rollout.groups import (
-    fallen_unstored,
-    is_overridden,
-    led_by,
-    lost,
-    unreadable,
-    waiting_at,
-)
+from strangler.control.rollout.groups import is_overridden, led_by, waiting_at
 from strangler.control.rollout.reports import report
-from strangler.control.rollout.stored import StoredMove, StoredRollout
+from strangler.control.rollout.restoring import restored
+from strangler.control.rollout.saving import Publisher, write
+from strangler.control.rollout.stored import StoredMove
 from strangler.control.totals import Key
 from strangler.core.documents import RolloutsDocument, RolloutShort, RolloutStatus
 from strangler.core.gate import Verdict
-from strangler.core.rollout.advance import Change, advance, happen, needs_gate
+from strangler.core.rollout.advance import advance, happen, needs_gate
 from strangler.core.rollout.evidence import Numbers, StepCounts
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
-from strangler.core.rollout.position import Position, step_above
+from strangler.core.rollout.position import Position, awaits, step_above
 from strangler.core.rollout_percents import percent_before, rollout_groups, with_percents
 from strangler.core.settings import Settings
 from strangler.core.time_buckets import BOUNDS_S
-from strangler.evidence.audits import write_audit
 from strangler.evidence.findings import Finding
 from strangler.ipc.messages import RolloutBatch
 from strangler.state import rollout_file
@@ -61,13 +54,6 @@ log = structlog.get_logger()
 
 class UnknownRolloutError(Exception):
     """There is no such route, or it has no rollout; the text says which."""
-
-
-class Publisher(Protocol):
-    """The part that stores events within a transaction, and sends them afterwards."""
-
-    def insert(self, connection: Connection, events: Sequence[Event]) -> None: ...
-    def on_stored(self, events: Sequence[Event]) -> None: ...
 
 
 class RolloutKeeper:
@@ -106,6 +92,8 @@ class RolloutKeeper:
         self._file_problem: str | None = None
         self._counts_saved = 0.0
         self._acting = asyncio.Lock()
+        self._hint = asyncio.Event()
+        """Set if there is something to be stored that should not wait."""
         self._writing: asyncio.Task[bool] | None = None
 
     # 1. From start to end
@@ -131,41 +119,22 @@ class RolloutKeeper:
                 climb.moves = [*rows[group].history, *climb.moves] if group in rows else climb.moves
                 continue
             percents = {name: each.percent for name, each in former.rollouts.items()} if former is not None else {}
-            self._climbs[group] = self._restored(group, rows.get(group), percents)
+            found = restored(group, groups[group], rows.get(group), self._kept.get(group), percents, self._now())
+            self._climbs[group] = climb = found.climb
+            climb.generation, climb.is_provisional = self._generation, not self._is_restored
+            if self._is_restored and (group not in rows or found.changes):
+                self._note(climb, report(climb, found.changes))
         self._follow_routes(self._settings)
 
-    def _restored(self, group: str, row: StoredRollout | None, former: dict[str, float]) -> ClimbState:
-        """Return a rollout as the store has it. The file knows of a fall that could not be stored."""
-        kept, now = self._kept.get(group), self._now()
-        routes = rollout_groups(self._settings)[group]
-        climb = ClimbState(group, routes, Position(), self._generation)
-        changes: tuple[Change, ...] = ()
-        if row is None and kept is not None and kept.percent:
-            climb.position, changes = lost(kept, now)
-        elif row is None:
-            percent = max((former.get(route.name, 0.0) for route in routes), default=0.0)
-            climb.position = waiting_at(max(percent, *(route.split.percent for route in routes)), now)
-        elif row.kept is None:
-            climb.position, changes = unreadable(row, kept, now)
-        elif kept is not None and kept.moves > row.moves:
-            climb.position, changes = fallen_unstored(row.kept.position, kept, now)
-        else:
-            climb.position = row.kept.position
-        if row is not None:
-            climb.moves = list(row.history)
-            if row.kept is not None:
-                climb.pairs.legacy_times, climb.pairs.p95_s = row.kept.legacy_times, row.kept.p95_s
-        climb.is_provisional = not self._is_restored
-        if not climb.is_provisional and (row is None or changes):
-            self._note(climb, report(climb, changes))
-        return climb
-
     async def run(self) -> None:
-        """Move the rollouts every second until cancelled."""
+        """Move the rollouts every second until cancelled; what has happened is stored at once."""
         self.begin()
         while True:
-            await asyncio.sleep(MOVE_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MOVE_EVERY_S):
+                    await self._hint.wait()
             await self.tick()
+            self._hint.clear()
 
     def begin(self) -> None:
         """Put the stored percents in force, if others are: the settings of a start may be older."""
@@ -274,10 +243,19 @@ class RolloutKeeper:
         climb.counts = climb.counts.plus(StepCounts(paired=counted))
 
     async def command(
-        self, route: str, command: str, actor: str, why: str = "", percent: float | None = None
+        self,
+        route: str,
+        command: str,
+        actor: str,
+        why: str = "",
+        percent: float | None = None,
+        announced_at: float | None = None,
     ) -> RolloutStatus:
         """Follow a person's command. Raises UnknownRolloutError, NoTransitionError and StoreError; a command that stops
-        a rollout or sends it back is followed even if it cannot be stored yet."""
+        a rollout or sends it back is followed even if it cannot be stored yet.
+
+        `announced_at`: of an approval that is for this announcement alone, and is refused once it waits no more.
+        """
         event = next((each for each in COMMANDS if each.value == command), None)
         if event is None:
             raise NoTransitionError(f"{command!r} is no command; these are: {', '.join(COMMANDS)}")
@@ -288,6 +266,8 @@ class RolloutKeeper:
                 climb = self._climb_of(route)
             if not self._is_restored and event not in _GOES_ANYWAY:
                 raise StoreError(self._store.problem)
+            if announced_at is not None and not awaits(climb.position, percent, announced_at):
+                raise NoTransitionError("this approval does not wait any more")
             await self._command(climb, event, Audit(self._now(), actor, f"rollout {command}", route, why, ""), percent)
             await self._save()
             return documents.status(self._climb_of(route), route, self._problem)
@@ -375,6 +355,7 @@ class RolloutKeeper:
 
     def _note(self, climb: ClimbState, unsaved: Unsaved) -> None:
         climb.is_changed = True
+        self._hint.set()
         climb.unsaved.add(unsaved)
         for move in unsaved.moves:
             climb.move(move)
@@ -478,7 +459,7 @@ class RolloutKeeper:
     ) -> bool:
         """Store positions, moves, events and audits in one transaction; return False if that is not possible."""
         events = [event for _, each in unsaved for event in each.events]
-        work = partial(_work, self._publisher, positions, unsaved, events, gone)
+        work = partial(write, self._publisher, positions, unsaved, gone)
         try:
             await self._store.call(work)
         except StoreError:  # logged by the store itself, and in the status
@@ -540,19 +521,3 @@ def _switch_text(event: RolloutEvent) -> str:
     if event is RolloutEvent.KILL_SWITCH_ON:
         return "the kill switch is on, or a route is disabled"
     return "the kill switch is off, and all routes are enabled"
-
-
-def _work(
-    publisher: Publisher,
-    positions: dict[str, stored.StoredPosition],
-    unsaved: Sequence[tuple[str, Unsaved]],
-    events: Sequence[Event],
-    gone: Sequence[str],
-    connection: Connection,
-) -> None:
-    moves = [(group, move) for group, each in unsaved for move in each.moves]
-    stored.save(connection, positions, moves, gone)
-    publisher.insert(connection, events)
-    for _, each in unsaved:
-        for audit in each.audits:
-            write_audit(connection, audit.at, audit.actor, audit.what, audit.route, audit.why, audit.detail)

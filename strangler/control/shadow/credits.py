@@ -13,7 +13,7 @@ from strangler.ipc.messages import CaptureGrant
 
 
 class CaptureCredits:
-    """Grants credits to workers, and abandons held captures when the kill switch is turned on."""
+    """Grants credits to workers, and abandons the held captures that the kill switch is turned on for."""
 
     def __init__(
         self,
@@ -31,6 +31,8 @@ class CaptureCredits:
         self._busy: set[str] = set()
         """The routes whose credit may have changed."""
         self._common_reason: str | None = None
+        self._killed: frozenset[str] = frozenset()
+        """The routes that the kill switch is on for by themselves."""
 
     def note_capture(self, route: str) -> None:
         """Note a capture, used or not: the credit of its route changes."""
@@ -38,7 +40,7 @@ class CaptureCredits:
 
     def credit(self, route: ShadowRoute) -> tuple[int, str]:
         """Return how many more captures of a route can be used, and the reason for the limit."""
-        reason = self._why_none()
+        reason = self._why_none() or self._why_none_of(route.name)
         return route.room(self._table.upstreams) if reason is None else (0, reason)
 
     def grant(self, *routes: str) -> None:
@@ -47,6 +49,7 @@ class CaptureCredits:
 
     def grant_changed(self) -> None:
         """Grant credits for busy routes, or for all routes if a common reason has changed."""
+        self._follow_kill_switch()
         before, self._common_reason = self._common_reason, self._why_none()
         if before != self._common_reason:
             self._publish_halt(before, self._common_reason)
@@ -56,7 +59,16 @@ class CaptureCredits:
             return
         self._grant(self._busy)
         routes = self._table.routes
-        self._busy = {name for name in self._busy if name in routes and self._is_busy(routes[name])}
+        left = self._busy - self._killed  # the credit of the others stays 0 until the switch is turned
+        self._busy = {name for name in left if name in routes and self._is_busy(routes[name])}
+
+    def _follow_kill_switch(self) -> None:
+        """Abandon the captures of routes that it was turned on for, and note those that it was turned for at all."""
+        before, self._killed = self._killed, frozenset(self._links.state.kill_switch.routes)
+        if before != self._killed:
+            self._busy |= before ^ self._killed
+            added = self._killed - before
+            self._held.abandon("killed", lambda route: route.name in added)
 
     def _publish_halt(self, before: str | None, after: str | None) -> None:
         """Publish that findings can no longer be stored, or can be again."""
@@ -84,3 +96,6 @@ class CaptureCredits:
         if self._links.state.kill_switch.on:
             return "killed"
         return "memory" if self._held.is_full else None
+
+    def _why_none_of(self, route: str) -> str | None:
+        return "killed" if route in self._links.state.kill_switch.routes else None

@@ -17,8 +17,8 @@ class ExplainRequest(Struct, frozen=True, forbid_unknown_fields=True):
     client: Annotated[str, Meta(description="The client's address.")] = "127.0.0.1"
 
 
-class KillSwitchRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Turn the kill switch."""
+class KillSwitchRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Turn the kill switch. Without `route`, a proxy of the version before single routes understands it, too."""
 
     on: bool
     reason: str = ""

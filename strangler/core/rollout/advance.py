@@ -76,8 +76,7 @@ def _look(position: Position, settings: RolloutSettings, now: float, numbers: Nu
 
 def _begin(position: Position, settings: RolloutSettings, now: float, numbers: Numbers) -> Moved:
     """Enter the first step, for which the candidate has served nobody yet; after a fall it holds before that."""
-    hold_s = settings.hold_s if position.falls else 0.0
-    return _climb(position, replace(settings, hold_s=hold_s), now, numbers, None)
+    return (_climb if position.falls else _enter_next)(position, settings, now, numbers, None)
 
 
 def _climb(
@@ -85,6 +84,12 @@ def _climb(
 ) -> Moved:
     if now - position.since < settings.hold_s:
         return _waiting(position, WaitsFor.HOLD, position.since + settings.hold_s), ()
+    return _enter_next(position, settings, now, numbers, look)
+
+
+def _enter_next(
+    position: Position, settings: RolloutSettings, now: float, numbers: Numbers, look: LookRecord | None
+) -> Moved:
     step = step_above(settings, position.percent)
     if step is None:
         done = _waiting(position.after(RolloutEvent.FINISHED), None, None)

@@ -99,3 +99,12 @@ def step_below(settings: RolloutSettings, percent: float) -> float:
 def step_number(settings: RolloutSettings, percent: float) -> int:
     """Return the number of the step that is reached at a percent: 0 before the first."""
     return sum(step <= percent for step in settings.steps)
+
+
+def awaits(position: Position, percent: float | None, announced_at: float) -> bool:
+    """Return whether exactly this announcement of a missing approval still waits for it: its percent, and its time."""
+    return (
+        position.announced == percent
+        and position.announced_at == announced_at
+        and position.approved != position.announced
+    )

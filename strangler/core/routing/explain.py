@@ -13,12 +13,19 @@ from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import StickySource
 
 
-def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False, now: float = -math.inf) -> Explanation:
+def explain(
+    snapshot: Snapshot,
+    head: RequestHead,
+    killed: bool = False,
+    now: float = -math.inf,
+    killed_routes: frozenset[str] = frozenset(),
+) -> Explanation:
     """Return what `snapshot.plan` decides for the request, and why. Where chance decides, the likelier arm is given.
 
-    `now`: Unix time, for a route that ends; without it, its end is still to come.
+    `now`: Unix time, for a route that ends; without it, its end is still to come. `killed`, `killed_routes`: whether
+    the kill switch is on, and the routes that it is on for by themselves.
     """
-    plan = snapshot.plan(head, _likelier, killed, lambda: now)
+    plan = snapshot.plan(head, _likelier, killed, lambda: now, killed_routes)
     is_refused = plan.refusal is not None
     percent = _shadow_percent(plan, head)
     return Explanation(
@@ -33,7 +40,7 @@ def explain(snapshot: Snapshot, head: RequestHead, killed: bool = False, now: fl
         timeouts=None if is_refused or plan.parts else _timeouts(snapshot, plan.upstream, plan),
         shadow=percent > 0,
         shadow_percent=percent,
-        detail=_detail(plan, head) + _end(plan, now),
+        detail=_detail(plan, head, killed) + _end(plan, now),
     )
 
 
@@ -83,7 +90,7 @@ def _base(snapshot: Snapshot, name: str) -> bytes:
     return upstream.urls[0].path.encode() if upstream else b""
 
 
-def _detail(plan: Plan, head: RequestHead) -> str:
+def _detail(plan: Plan, head: RequestHead, killed: bool) -> str:
     if plan.route is None:
         return _why_unrouted(plan, head)
     if plan.refusal is not None:
@@ -95,8 +102,10 @@ def _detail(plan: Plan, head: RequestHead) -> str:
     if plan.route.settings.is_passthrough and plan.reason is Reason.PERCENT:
         return f"route '{plan.route.name}' has passthrough: {plan.route.settings.candidate}"
     match plan.reason:
-        case Reason.KILL_SWITCH:
+        case Reason.KILL_SWITCH if killed:
             return "the kill switch is on: every route goes to legacy"
+        case Reason.KILL_SWITCH:
+            return f"the kill switch is on for route '{plan.route.name}': all its requests go to legacy"
         case Reason.DISABLED:
             return f"route '{plan.route.name}' has enabled: false"
         case Reason.OVERRIDE:

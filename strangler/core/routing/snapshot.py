@@ -16,6 +16,7 @@ from strangler.core.routing.table import RoutingTable
 from strangler.core.settings import RouteSettings, Settings, StickySource, TracingSettings
 
 _NO_ROUTE = Plan(None, Arm.LEGACY, LEGACY, Reason.NO_ROUTE)
+_NO_ROUTES: frozenset[str] = frozenset()
 
 
 def _long_ago() -> float:
@@ -41,13 +42,20 @@ class Snapshot:
         self.table = RoutingTable(self.routes.values())
         self._odd = {oddity: _odd_plan(oddity, settings.ambiguous_paths == "reject") for oddity in Oddity}
 
-    def plan(self, head: RequestHead, draw: Draw, killed: bool = False, clock: Clock = _long_ago) -> Plan:
+    def plan(
+        self,
+        head: RequestHead,
+        draw: Draw,
+        killed: bool = False,
+        clock: Clock = _long_ago,
+        killed_routes: frozenset[str] = _NO_ROUTES,
+    ) -> Plan:
         """Decide which arm serves the request, why, and whether it gets a shadow. Never raises, whatever the bytes.
 
-        With `killed` (the kill switch is on) every route goes to legacy, except passthrough routes. A disabled or
-        killed route sends its candidate no shadows either. A request whose plan has a `refusal` gets that response and
-        is not forwarded. `clock` is read only for a route that ends; without it, its end is still to come. A route that
-        is disabled, and every route while the kill switch is on, is served as if it did not end.
+        With `killed` (the kill switch is on) every route goes to legacy, except passthrough routes; so do those that
+        are named in `killed_routes`. A disabled or killed route sends its candidate no shadows either. A request whose
+        plan has a `refusal` gets that response and is not forwarded. `clock` is read only for a route that ends;
+        without it, its end is still to come. A disabled or killed route is served as if it did not end.
         """
         found = self.table.lookup(head)
         if found is None:
@@ -56,9 +64,10 @@ class Snapshot:
             return self._odd[found]
         if not found.settings.enabled:
             return plan_to(found, Arm.LEGACY, Reason.DISABLED)
-        if killed and not found.settings.is_passthrough:
+        is_killed = killed or (len(killed_routes) > 0 and found.name in killed_routes)
+        if is_killed and not found.settings.is_passthrough:
             return plan_to(found, Arm.LEGACY, Reason.KILL_SWITCH)
-        if found.retirement is not None and not killed:
+        if found.retirement is not None and not is_killed:
             refusal = found.retirement.refusal(clock())
             if refusal is not None:
                 return Plan(found, Arm.LEGACY, LEGACY, refusal.reason, refusal=refusal.problem)

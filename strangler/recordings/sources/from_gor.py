@@ -115,7 +115,7 @@ class _PairingState:
             self._bytes -= len(raw)
             yield number, REPLAYED
         elif key in self._waiting and self._waiting[key].response is None:
-            yield from self._answer(self._waiting[key], number, header, raw)
+            yield from self._respond(self._waiting[key], number, header, raw)
         else:
             yield from self._keep_early(number, key, header, raw)
         while len(self._by_time) > _MAX_WAITING or (self._bytes > _MAX_WAITING_BYTES and self._by_time):
@@ -139,14 +139,14 @@ class _PairingState:
         waiting = self._waiting[key] = _Waiting(number, key, at_ns, message, len(raw))
         heappush(self._by_time, (at_ns, number, waiting))
         if key in self._early:
-            yield from self._answer(waiting, *self._early.pop(key))
+            yield from self._respond(waiting, *self._early.pop(key))
 
     def _keep_early(self, number: int, key: bytes, header: "re.Match[bytes]", raw: bytes) -> NumberedPairs:
         if key in self._early:
             yield self._give_up(key)
         self._early[key] = number, header, raw
 
-    def _answer(self, waiting: _Waiting, number: int, header: "re.Match[bytes]", raw: bytes) -> NumberedPairs:
+    def _respond(self, waiting: _Waiting, number: int, header: "re.Match[bytes]", raw: bytes) -> NumberedPairs:
         message = read_response(raw, is_head=waiting.message.method == "HEAD")
         if message is None:
             self._bytes -= len(raw)

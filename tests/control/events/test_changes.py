@@ -21,7 +21,6 @@ from strangler.control.totals import TotalsState
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import BreakerChanged
-from strangler.state.kill_switch import KillSwitchState
 from strangler.state.store import Store
 from tests.factories import route, settings
 
@@ -173,6 +172,16 @@ async def test_events_of_a_transaction_are_there_if_the_rest_of_it_is(store: Sto
     assert await state.all() == [("signature.new", "orders", {"signature": "9f2c"})]
 
 
+async def test_the_kill_switch_is_published_with_its_route(store: Store) -> None:
+    state = made(store)
+    state.changes.kill_switch_turned(True, "all of it", None)
+    state.changes.kill_switch_turned(False, "", "orders")
+    assert await state.all() == [
+        ("kill_switch", "kill_switch", {"on": True, "reason": "all of it"}),
+        ("kill_switch", "kill_switch", {"on": False, "reason": "", "route": "orders"}),
+    ]
+
+
 async def test_of_events_that_cannot_be_stored_the_newest_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "MAX_UNWRITTEN", 4)
     state = made(store)
@@ -182,7 +191,7 @@ async def test_of_events_that_cannot_be_stored_the_newest_wait(store: Store, mon
         writing = asyncio.create_task(state.publisher.write())
         await asyncio.sleep(0)  # what waited is on its way, and three more come
         for number in three:
-            state.changes.turned(KillSwitchState(True, number, "now"))
+            state.changes.kill_switch_turned(True, number, None)
         assert not await writing
     state.own.report()
     assert state.publisher.unwritten == 4

@@ -141,17 +141,18 @@ async def test_a_brownout_that_is_taken_out_is_over(folder: Path, retire: str) -
         assert [kind for kind, _ in await events(app)] == ["brownout_began", "brownout_ended"]
 
 
-async def test_the_kill_switch_ends_a_brownout_and_holds_a_sunset_back(folder: Path) -> None:
+@pytest.mark.parametrize("route", [None, "orders"], ids=["for all routes", "for this one"])
+async def test_the_kill_switch_ends_a_brownout_and_holds_a_sunset_back(folder: Path, route: str | None) -> None:
     async with control(folder, OFF) as app:
-        await app.turn_kill_switch(True, "emergency", "ana")
+        await app.turn_kill_switch(True, "emergency", "ana", route)
         await app.events.retire.look(OFF + 1)
         await app.events.retire.look(GONE)
         assert [kind for kind, _ in await events(app)] == ["brownout_began", "brownout_ended"]
-        await app.turn_kill_switch(False, "", "ana")
+        await app.turn_kill_switch(False, "", "ana", route)
         await app.events.retire.look(GONE + 1)
-        await app.turn_kill_switch(True, "emergency", "ana")
+        await app.turn_kill_switch(True, "emergency", "ana", route)
         await app.events.retire.look(GONE + 2)
-        await app.turn_kill_switch(False, "", "ana")
+        await app.turn_kill_switch(False, "", "ana", route)
         await app.events.retire.look(GONE + 3)
         assert [kind for kind, _ in await events(app)][2:] == ["sunset"]
 

@@ -9,6 +9,7 @@ import pytest
 from strangler.control.events.gates import GateWatch
 from strangler.control.rollout.keeper import UnknownRolloutError
 from strangler.core.rollout.evidence import StepCounts
+from strangler.core.rollout.latency import MIN_PAIRS, PairedTimes
 from strangler.core.rollout.machine import NoTransitionError, RolloutState
 from strangler.core.rollout.position import WaitsFor
 from strangler.core.settings import AggregatePart
@@ -18,6 +19,7 @@ from strangler.state.kill_switch import KilledRoute, KillSwitchState
 from strangler.state.store import StoreError
 from tests.control.rollout.proxies import Killed, Proxy, rolled, with_plan
 from tests.core.rollout.draws import BAD, GOOD, NOTHING
+from tests.evidence.pairs import match
 from tests.factories import route, shadow
 
 ON = KillSwitchState(on=True, reason="", since=None)
@@ -170,6 +172,24 @@ async def test_a_group_climbs_as_one_by_the_counts_of_all_its_routes(tmp_path: P
     assert position.counts.candidate.requests == 2 * GOOD.counts.candidate.requests
     assert [each.route for each in proxy.keeper.document().rollouts] == ["orders", "carts"]
     await proxy.end()
+
+
+async def test_times_of_shadows_are_evidence_of_the_step_they_were_made_on(proxy: Proxy) -> None:
+    await proxy.climb(5, GOOD)
+    pair = match(at=proxy.now + 1, latency=(0.1, 0.3))
+    for _ in range(MIN_PAIRS):
+        proxy.keeper.observe(pair)
+    proxy.keeper.observe(replace(pair, latency=(0.05, 0.3)))
+    proxy.keeper.observe(replace(pair, at=proxy.now - 1))
+    proxy.keeper.observe(replace(pair, latency=None))
+    proxy.keeper.observe(replace(pair, route="other"))
+    proxy.now += 2
+    await proxy.keeper.tick()
+    assert proxy.position.counts.paired == PairedTimes(slower=1, pairs=1)
+    await proxy.again()
+    proxy.keeper.observe(replace(pair, at=proxy.now + 1))
+    await proxy.keeper.tick()
+    assert proxy.position.counts.paired.pairs == 2, "legacy's percentile is stored with the position"
 
 
 # The gate

@@ -17,16 +17,9 @@ admin: {listen: 127.0.0.1:0}
 state: state
 upstreams: {legacy: {url: "http://127.0.0.1:1"}, orders: {url: "http://127.0.0.1:2"}}
 routes:
-  - name: orders
-    match: {prefix: /orders}
-    candidate: orders
-    split: {group: shop, sticky: [client_ip]}
-    rollout: {gate: never}
-  - name: carts
-    match: {prefix: /carts}
-    candidate: orders
-    split: {group: shop, sticky: [client_ip]}
-    rollout: {gate: never}
+  - {name: orders, match: {prefix: /orders}, candidate: orders, split: &split {group: shop, sticky: [client_ip]},
+     rollout: &plan {gate: never}}
+  - {name: carts, match: {prefix: /carts}, candidate: orders, split: *split, rollout: *plan}
   - {name: plain, match: {prefix: /plain}, candidate: orders, split: {percent: 5}}
 """
 

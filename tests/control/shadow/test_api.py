@@ -172,6 +172,48 @@ class TestAudit:
         entries = [(entry["who"], entry["what"], entry["why"], entry["detail"]) for entry in await api.entries()]
         assert entries == [("ana", "kill-switch", "", "off"), ("ana", "kill-switch", "nonsense", "on")]
 
+    async def test_the_kill_switch_of_a_route_is_in_it_with_the_route(self, api: Api) -> None:
+        on = {"on": True, "reason": "nonsense", "who": "ana", "route": "orders"}
+        for body in (on, on | {"who": "ben"}, on | {"route": "items"}, {"on": False, "who": "ana", "route": "orders"}):
+            assert (await api.post("/api/kill-switch", body))[0] == 200
+        status, found = await api.get("/api/kill-switch")
+        assert (status, found["on"], [*found["routes"]]) == (200, False, ["items"])
+        assert found["routes"]["items"]["reason"] == "nonsense"
+        assert {route["name"]: route["killed"] for route in (await api.get("/api/status"))[1]["routes"]} == {
+            "orders": False,
+            "items": True,
+        }
+        entries = [(entry["route"], entry["why"], entry["detail"]) for entry in await api.entries()]
+        assert entries == [("orders", "", "off"), ("items", "nonsense", "on"), ("orders", "nonsense", "on")]
+
+    @pytest.mark.parametrize(
+        ("body", "status", "words"),
+        [
+            ({"on": True, "route": "ordrs"}, 404, "did you mean 'orders'?"),
+            ({"on": False, "route": "x"}, 404, "the file has orders, items"),
+            ({"on": True, "route": "chat"}, 404, "unknown route 'chat'"),
+            ({"on": True, "route": 7}, 400, "route"),
+            ({"on": True, "routes": ["orders"]}, 400, "routes"),
+        ],
+        ids=["a slip", "none like it", "another", "no text", "another key"],
+    )
+    async def test_a_turn_that_makes_no_sense_changes_nothing(
+        self, api: Api, body: Any, status: int, words: str
+    ) -> None:
+        refused, response = await api.post("/api/kill-switch", body)
+        assert (refused, words in response["detail"]) == (status, True), response
+        assert (await api.get("/api/kill-switch"))[1] == {"on": False, "reason": "", "since": None, "routes": {}}
+        assert await api.entries() == []
+
+    async def test_explain_knows_the_kill_switch_of_a_route(self, api: Api) -> None:
+        await api.post("/api/kill-switch", {"on": True, "route": "orders"})
+        found = (await api.get("/api/explain?url=/api/orders/7"))[1]
+        assert (found["reason"], found["arm"]) == ("kill_switch", "legacy")
+        assert found["detail"] == "the kill switch is on for route 'orders': all its requests go to legacy"
+        await api.post("/api/kill-switch", {"on": True})
+        found = (await api.get("/api/explain?url=/api/orders/7"))[1]
+        assert found["detail"] == "the kill switch is on: every route goes to legacy"
+
     async def test_the_kill_switch_works_while_the_store_is_broken_and_the_log_has_it(self, api: Api) -> None:
         path, log = api.state.store.folder / "strangler.db", LogCapture()
         path.rename(path.with_name("moved"))

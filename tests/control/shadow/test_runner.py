@@ -16,7 +16,7 @@ from strangler.core.compare import Response
 from strangler.core.settings import EvidenceSettings, RouteSettings, TlsSettings
 from strangler.evidence.stored_releases import current_release
 from strangler.evidence.writing import SCHEMA
-from strangler.state.kill_switch import OFF, KillSwitchState
+from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from strangler.state.store import Store, StoreError
 from tests.certificates import make_ca
 from tests.control.control import in_force
@@ -281,6 +281,34 @@ async def test_when_the_kill_switch_is_turned_on_what_is_under_way_ends_at_once(
     await asyncio.sleep(0)
     rig.parts.runner.take(captured())
     assert rig.count("strangler_shadow_dropped_total", "orders", "killed") == 2
+    await rig.parts.runner.close()
+
+
+async def test_the_kill_switch_of_a_route_ends_its_shadows_at_once_and_leaves_the_others(store: Store) -> None:
+    users = route("users", shadow=shadow())
+    rig = await begun(store, settings(routes=[ORDERS, users]))
+
+    def turn(*routes: str) -> None:
+        switch = KillSwitchState(False, "", None, {name: KilledRoute("why", "now") for name in routes})
+        rig.links.turned(switch)
+        rig.parts.runner.turned(switch)
+
+    def dropped() -> list[float]:
+        return [rig.count("strangler_shadow_dropped_total", name, "killed") for name in ("orders", "users")]
+
+    rig.parts.runner.take(captured())
+    rig.parts.runner.take(captured(route="users"))
+    turn("orders")
+    assert dropped() == [1, 0]
+    rig.parts.runner.take(captured())
+    rig.parts.runner.take(captured(route="users"))
+    assert dropped() == [2, 0]
+    turn("users")
+    assert dropped() == [2, 2]
+    rig.parts.runner.take(captured())
+    turn()
+    rig.parts.runner.take(captured(route="users"))
+    assert dropped() == [2, 2], "both go on"
     await rig.parts.runner.close()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from strangler.core.gate import Verdict
 from strangler.core.opening_windows import opening_windows
-from strangler.core.rollout.advance import Change, ChangeKind, advance, happen
+from strangler.core.rollout.advance import Change, ChangeKind, advance, happen, needs_gate
 from strangler.core.rollout.evidence import Numbers, StepCounts, summed
 from strangler.core.rollout.judgement import LookVerdict
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent, RolloutState
@@ -95,6 +95,11 @@ def test_not_enough_moves_nothing_for_weeks(found: Numbers) -> None:
     assert climb.look(found).at == ("running", 1.0)
     assert climb.position.waits_for is WaitsFor.EVIDENCE
     assert len(climb.position.looks) == MAX_LOOKS
+
+
+def test_the_first_step_is_held_like_any_other() -> None:
+    climb = Climb().on(E.START).look(NOTHING)
+    assert (climb.position.percent, climb.position.until) == (1.0, climb.now + PLAN.hold_s)
 
 
 def test_good_evidence_waits_for_the_hold() -> None:
@@ -326,6 +331,74 @@ def test_a_changed_plan_keeps_its_percent_if_that_is_still_a_step(steps: tuple[f
         assert climb.changes[-1].kind is ChangeKind.WAITING
         climb.on(E.RESUME)
     assert climb.look(GOOD, times=10).at == ("running", following)
+
+
+def test_a_start_goes_on_from_the_percent_that_was_in_force() -> None:
+    climb = Climb()
+    climb.position = Position(percent=25.0)
+    climb.look(GOOD, times=10)
+    assert climb.at == ("waiting", 25.0)
+    assert climb.on(E.START).at == ("running", 25.0)
+    assert climb.position.counts == StepCounts()
+    assert climb.position.waits_for is WaitsFor.EVIDENCE
+    assert climb.look(GOOD, times=10).at == ("running", 50.0)
+    assert climb.percents == [50]
+
+
+def test_a_start_may_go_on_from_a_percent_that_is_no_step() -> None:
+    climb = Climb()
+    climb.position = Position(percent=30.0)
+    assert climb.on(E.START).look(BAD, times=3).at == ("running", 25.0)
+    climb = Climb()
+    climb.position = Position(percent=30.0)
+    assert climb.on(E.START).look(GOOD, times=10).at == ("running", 50.0)
+
+
+def test_a_rollout_that_was_never_started_waits_on_whatever_its_plan_becomes() -> None:
+    climb = Climb(replace(PLAN, steps=(10.0, 60.0)))
+    climb.position = Position(percent=25.0)
+    assert climb.on(E.PLAN_CHANGED).at == ("waiting", 25.0)
+    assert climb.changes == []
+    assert climb.on(E.BREAKER_OPENED).at == ("waiting", 0.0)
+    assert climb.position.waits_for is WaitsFor.START
+
+
+def test_an_announcement_has_its_time_until_the_next_move() -> None:
+    climb = Climb(replace(PLAN, approve=(5.0,))).to(1).look(GOOD, times=20)
+    announced = next(change for change in climb.changes if change.kind is ChangeKind.WAITING)
+    assert climb.position.announced_at == announced.at
+    after = climb.on(E.APPROVE).look(GOOD).position
+    assert after.percent == 5.0
+    assert after.announced_at is None
+
+
+def test_moves_are_counted_by_the_percent_alone() -> None:
+    climb = Climb().to(25)
+    assert climb.position.moves == 3
+    climb.on(E.PAUSE, E.RESUME, E.KILL_SWITCH_ON, E.KILL_SWITCH_OFF)
+    assert climb.position.moves == 3
+    assert climb.on(E.BACK).position.moves == 4
+
+
+@pytest.mark.parametrize("gate", ["never", "first", "every"])
+def test_the_gate_is_found_only_where_it_may_decide(gate: str) -> None:
+    """Wherever it is not needed, no verdict changes what happens."""
+    climb = Climb(replace(PLAN, gate=gate))  # type: ignore[arg-type]
+    climb.on(E.START)
+    needed = []
+    for _ in range(60):
+        climb.now += MINUTE
+        is_needed = needs_gate(climb.position, climb.plan, climb.now)
+        results = {
+            verdict: advance(climb.position, climb.plan, climb.now, replace(GOOD, gate=verdict)) for verdict in Verdict
+        }
+        if not is_needed:
+            assert results[Verdict.READY] == results[Verdict.NOT_READY]
+        elif results[Verdict.READY] != results[Verdict.NOT_READY]:
+            needed.append(climb.position.percent)
+        climb.position, _ = results[Verdict.READY]
+    assert needed == {"never": [], "first": [0], "every": [0, 1, 5, 25, 50]}[gate]
+    assert not needs_gate(replace(climb.position, is_overridden=True), climb.plan, climb.now)
 
 
 def test_a_done_rollout_with_new_steps_waits_for_a_person() -> None:

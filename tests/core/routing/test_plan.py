@@ -37,9 +37,15 @@ def drawing(*numbers: float) -> Callable[[], float]:
     return iter(numbers).__next__
 
 
+Killed = bool | str
+"""Whether the kill switch is on, or the route that it is on for."""
+
+
 def decide(
-    this_route: RouteSettings, request: RequestHead, draw: Callable[[], float] = no_draw, killed: bool = False
+    this_route: RouteSettings, request: RequestHead, draw: Callable[[], float] = no_draw, killed: Killed = False
 ) -> Plan:
+    if isinstance(killed, str):
+        return snapshot(this_route).plan(request, draw, killed_routes=frozenset({killed}))
     return snapshot(this_route).plan(request, draw, killed)
 
 
@@ -58,8 +64,15 @@ ORDER = [
         route("r", **SPLIT), TO_CANDIDATE | BETA, True, Arm.LEGACY, Reason.KILL_SWITCH, id="kill switch first"
     ),
     pytest.param(
+        route("r", **SPLIT), TO_CANDIDATE | BETA, "r", Arm.LEGACY, Reason.KILL_SWITCH, id="its own kill switch first"
+    ),
+    pytest.param(route("r", percent=0), {}, "r", Arm.LEGACY, Reason.KILL_SWITCH, id="its own over percent"),
+    pytest.param(route("r", enabled=False), {}, "r", Arm.LEGACY, Reason.DISABLED, id="disabled over its own"),
+    pytest.param(route("r"), {}, "R", Arm.CANDIDATE, Reason.PERCENT, id="the kill switch of another route"),
+    pytest.param(
         route("r", is_passthrough=True), {}, True, Arm.CANDIDATE, Reason.PERCENT, id="no kill switch for a passthrough"
     ),
+    pytest.param(route("r", is_passthrough=True), {}, "r", Arm.CANDIDATE, Reason.PERCENT, id="nor one of its own"),
     pytest.param(
         route("r", is_passthrough=True, enabled=False), {}, True, Arm.LEGACY, Reason.DISABLED, id="a disabled one"
     ),
@@ -97,7 +110,7 @@ ORDER = [
 
 @pytest.mark.parametrize(("this_route", "headers", "killed", "arm", "reason"), ORDER)
 def test_rules_are_asked_in_order(
-    this_route: RouteSettings, headers: dict[str, str], killed: bool, arm: Arm, reason: Reason
+    this_route: RouteSettings, headers: dict[str, str], killed: Killed, arm: Arm, reason: Reason
 ) -> None:
     plan = decide(this_route, head("/r", headers=headers), killed=killed)
     assert plan.route is not None
@@ -135,8 +148,8 @@ def test_an_aggregate_is_planned_like_a_candidate() -> None:
     assert [part.name for part in plan.parts] == ["order"]
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["percent 0", "kill switch"])
-def test_an_aggregate_that_legacy_serves_has_no_parts(killed: bool) -> None:
+@pytest.mark.parametrize("killed", [False, True, "page"], ids=["percent 0", "kill switch", "its own kill switch"])
+def test_an_aggregate_that_legacy_serves_has_no_parts(killed: Killed) -> None:
     parts = (AggregatePart("order", "orders", "/v2/orders/{id}", True, None),)
     page = route("page", path="/pages/{id}", candidate=None, aggregate=parts, percent=100 if killed else 0)
     plan = decide(page, head("/pages/7"), killed=killed)
@@ -245,8 +258,10 @@ def test_a_shadowed_plan_differs_in_nothing_else() -> None:
         assert getattr(plan, name) == getattr(same, name)
 
 
-@pytest.mark.parametrize(("enabled", "killed"), [(False, False), (True, True)], ids=["disabled", "killed"])
-def test_a_route_that_is_off_sends_no_shadows(enabled: bool, killed: bool) -> None:
+@pytest.mark.parametrize(
+    ("enabled", "killed"), [(False, False), (True, True), (True, "r")], ids=["disabled", "killed", "killed by itself"]
+)
+def test_a_route_that_is_off_sends_no_shadows(enabled: bool, killed: Killed) -> None:
     assert not decide(route("r", enabled=enabled, shadow=shadow()), head("/r"), killed=killed).shadow
 
 

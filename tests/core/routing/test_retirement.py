@@ -29,8 +29,10 @@ def retire(*brownouts: BrownoutSettings, **changes: Any) -> RetireSettings:
     return RetireSettings(**(made | changes))
 
 
-def plan(this_route: RouteSettings, now: float, killed: bool = False) -> Plan:
-    return Snapshot(settings([this_route]), 1).plan(head("/r"), lambda: 0.5, killed, lambda: now)
+def plan(this_route: RouteSettings, now: float, killed: bool | str = False) -> Plan:
+    """Return the plan. `killed`: whether the kill switch is on, or the route that it is on for."""
+    routes = frozenset({killed} if isinstance(killed, str) else ())
+    return Snapshot(settings([this_route]), 1).plan(head("/r"), lambda: 0.5, killed is True, lambda: now, routes)
 
 
 SERVED, BROWNOUT, RETIRED = Reason.PERCENT, Reason.BROWNOUT, Reason.RETIRED
@@ -60,14 +62,20 @@ def test_the_time_decides(now: float, reason: Reason, status: int | None) -> Non
     [
         pytest.param({"enabled": False}, False, Reason.DISABLED, Arm.LEGACY, id="disabled"),
         pytest.param({}, True, Reason.KILL_SWITCH, Arm.LEGACY, id="kill switch"),
+        pytest.param({}, "r", Reason.KILL_SWITCH, Arm.LEGACY, id="its own kill switch"),
         pytest.param({"is_passthrough": True}, True, Reason.PERCENT, Arm.CANDIDATE, id="passthrough, kill switch"),
+        pytest.param({"is_passthrough": True}, "r", Reason.PERCENT, Arm.CANDIDATE, id="passthrough, its own"),
     ],
 )
 def test_what_undoes_a_migration_undoes_its_end(
-    changes: dict[str, Any], killed: bool, reason: Reason, arm: Arm, now: float
+    changes: dict[str, Any], killed: bool | str, reason: Reason, arm: Arm, now: float
 ) -> None:
     found = plan(route("r", retire=retire(OFF), **changes), now, killed)
     assert (found.reason, found.arm, found.refusal) == (reason, arm, None)
+
+
+def test_the_kill_switch_of_another_route_brings_nothing_back() -> None:
+    assert plan(route("r", retire=retire()), SUNSET, "other").reason is RETIRED
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
