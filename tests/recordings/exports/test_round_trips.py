@@ -30,7 +30,8 @@ TEXTS = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["
 )
 FIELDS = st.lists(st.tuples(TOKENS, TEXTS), max_size=5).map(tuple)
 BODIES = st.none() | (st.binary(min_size=1, max_size=200) | st.text(min_size=1).map(str.encode)).map(Body.of)
-PATHS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x2FF, exclude_characters="#\x7f?\\\"<>^`{|}"), max_size=30)
+NOT_IN_URLS = '#\x7f?\\"<>^`{|}'
+PATHS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x2FF, exclude_characters=NOT_IN_URLS), max_size=30)
 REQUESTS = st.builds(
     RecordedRequest,
     st.sampled_from(["GET", "POST", "PUT", "DELETE", "PROPFIND"]),
