@@ -42,6 +42,8 @@ class _Field(msgspec.Struct, gc=False):
 class _PostData(msgspec.Struct, gc=False):
     text: str | None = None
     encoding: str | None = None
+    our_encoding: str | None = msgspec.field(name="_encoding", default=None)
+    """HAR names no encoding of requests; a field of `strangler record --export` does."""
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -159,7 +161,7 @@ def _fields(fields: list[_Field], *dropped: str) -> RawHeaders:
 def _request_body(request: _Request) -> RecordedBody | None:
     post = request.post
     if post is not None and post.text:
-        return _body(post.text, post.encoding)
+        return _body(post.text, post.encoding or post.our_encoding)
     size = request.body_size
     return RecordedBody(omitted=size) if isinstance(size, int) and size > 0 else None
 
