@@ -65,6 +65,21 @@ async def test_a_step_up_waits_for_a_store_that_works(proxy: Proxy) -> None:
     assert [to for _, _, to in await proxy.events()] == [1, 5, 25], "the step is announced once"
 
 
+async def test_a_step_up_waits_while_a_new_program_is_started_and_a_fall_does_not(proxy: Proxy) -> None:
+    """The workers of the new one serve before they hear of a step: they would take its callers back."""
+    await proxy.climb(5, GOOD)
+    proxy.has_successor = True
+    await proxy.look(GOOD, times=30)
+    assert (proxy.percent, proxy.position.percent) == (5, 5)
+    proxy.has_successor = False
+    await proxy.look(GOOD)
+    assert proxy.percent == 25
+    assert [to for _, _, to in await proxy.events()] == [1, 5, 25], "the step is announced once"
+    proxy.has_successor = True
+    await proxy.look(BAD, times=3)
+    assert proxy.percent == 5
+
+
 async def test_a_fall_does_not_wait_for_the_store(proxy: Proxy) -> None:
     await proxy.climb(25, GOOD)
     proxy.store.is_full = True
