@@ -103,6 +103,17 @@ async def test_bad_looks_step_back_and_pause_at_the_second_fall(proxy: Proxy) ->
     assert "3 looks in a row were bad" in proxy.keeper.find("orders").why
 
 
+async def test_a_rollout_that_was_sent_back_to_0_says_so_and_names_no_earlier_pause(proxy: Proxy) -> None:
+    await proxy.climb(5, GOOD)
+    for command, actor in (("pause", "ana"), ("resume", "ana"), ("back", "bob")):
+        await proxy.keeper.command("orders", command, actor, "it is late")
+    await proxy.look(NOTHING, times=5)
+    assert (proxy.percent, proxy.position.state) == (0, RolloutState.PAUSED)
+    assert proxy.keeper.find("orders").why == (
+        "it is paused, since it was sent back by bob: it is late; to go on: strangler rollout resume orders"
+    )
+
+
 @pytest.mark.parametrize("command", ["pause", "back"])
 async def test_commands_that_stop_are_followed_without_a_store_and_others_are_not(proxy: Proxy, command: str) -> None:
     await proxy.climb(25, GOOD)
