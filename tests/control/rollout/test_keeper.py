@@ -1,5 +1,6 @@
 """The keeper of rollouts: with a clock that is told, a real store, and a control that is killed at every point."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,22 @@ async def test_an_approval_of_another_percent_is_refused(tmp_path: Path) -> None
     await proxy.look(GOOD)
     assert proxy.percent == 5
     assert proxy.position.announced_at is None
+    await proxy.end()
+
+
+async def test_of_two_approvals_at_once_one_is_followed_and_in_the_audit(tmp_path: Path) -> None:
+    proxy = await Proxy(tmp_path, with_plan(approve=(5.0,))).control()
+    await (await proxy.climb(1, GOOD)).look(GOOD, times=15)
+    assert "approve" in proxy.keeper.find("orders").commands
+    approvals = [proxy.keeper.command("orders", "approve", name, percent=5) for name in ("ana", "bob")]
+    _, second = await asyncio.gather(*approvals, return_exceptions=True)
+    assert isinstance(second, NoTransitionError)
+    assert "5 % is approved already" in str(second)
+    assert "approve" not in proxy.keeper.find("orders").commands
+    rows = await proxy.store.call(
+        lambda connection: connection.execute("SELECT who FROM audit WHERE what = 'rollout approve'").fetchall()
+    )
+    assert rows == [("ana",)]
     await proxy.end()
 
 
