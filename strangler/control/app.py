@@ -253,6 +253,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     approvals = ApprovalLinks(launch.folder, settings.admin)
     events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
     ledger = LedgerKeeper(store, workers, settings)
+    processes = ProcessesState()
     rollouts = RolloutKeeper(
         store,
         events.publisher,
@@ -261,6 +262,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         links.kill_switch,
         put_in_force=lambda: reload.put_percents(),
         generation=launch.in_force.generation,
+        has_successor=lambda: processes.has_successor,
     )
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts)
@@ -280,7 +282,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         first_loads=lambda: keeper.known,
         effective=rollouts.effective,
     )
-    probe, processes = LegacyProbe(), ProcessesState()
+    probe = LegacyProbe()
     return ControlApp(
         launch=launch,
         store=store,

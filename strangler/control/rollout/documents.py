@@ -62,7 +62,8 @@ def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
 
 def _commands(climb: ClimbState) -> list[str]:
     position, plan = climb.position, climb.plan
-    approvable = step_above(plan, position.percent) in plan.approve
+    step = step_above(plan, position.percent)
+    approvable = step in plan.approve and step != position.approved
     impossible = set() if position.percent else {RolloutEvent.BACK}
     impossible |= set() if approvable else {RolloutEvent.APPROVE}
     return [str(command) for command in possible_commands(position.state) if command not in impossible]

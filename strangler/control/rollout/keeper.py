@@ -60,6 +60,7 @@ class RolloutKeeper:
     """Owns the positions of all rollouts. `wall_clock` returns Unix time.
 
     `put_in_force` makes the percents of `effective` those of all workers, and returns the generation that has them.
+    `has_successor`: whether a new program is being started, whose workers serve before they hear of a step.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class RolloutKeeper:
         put_in_force: Callable[[], int],
         generation: int = 1,
         wall_clock: Callable[[], float] = time.time,
+        has_successor: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -81,6 +83,7 @@ class RolloutKeeper:
         self._put_in_force = put_in_force
         self._generation = generation
         self._now = wall_clock
+        self._has_successor = has_successor
         self._climbs: dict[str, ClimbState] = {}
         self._groups: dict[str, str] = {}
         """By route: its group."""
@@ -316,7 +319,8 @@ class RolloutKeeper:
             return
         counted = replace(before, counts=before.counts.plus(counts), looked_at=now, looks=after.looks, failed_looks=0)
         climb.position = counted  # so that nothing is lost if the step cannot be stored
-        await self._store_first(climb, after, report(climb, changes))
+        if not self._has_successor():
+            await self._store_first(climb, after, report(climb, changes))
 
     async def _gate(self, climb: ClimbState, now: float) -> Verdict:
         """Return the verdict of all routes' gates. At 0 % it is asked for every second, and found at each look."""

@@ -68,6 +68,7 @@ class Proxy:
         self.now = 1_000_000.0
         self.dies: str | None = None
         self.switch = kill_switch.OFF
+        self.has_successor = False
         self.percents: list[float] = []
         self.open(*routes or (rolled(),))
 
@@ -101,6 +102,7 @@ class Proxy:
             self.push,
             self.generation,
             lambda: self.now,
+            lambda: self.has_successor,
         )
         await self.keeper.restore()
         self.keeper.begin()
