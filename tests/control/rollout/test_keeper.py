@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from strangler.control.events.gates import GateWatch
-from strangler.control.rollout.keeper import UnknownRolloutError
+from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.core.rollout.evidence import StepCounts
 from strangler.core.rollout.latency import MIN_PAIRS, PairedTimes
 from strangler.core.rollout.machine import NoTransitionError, RolloutState
