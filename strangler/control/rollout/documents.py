@@ -62,9 +62,10 @@ def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
 
 def _commands(climb: ClimbState) -> list[str]:
     position, plan = climb.position, climb.plan
-    approvable = step_above(plan, position.percent) in plan.approve
+    step = step_above(plan, position.percent)
+    is_approvable = step in plan.approve and step != position.approved
     impossible = set() if position.percent else {RolloutEvent.BACK}
-    impossible |= set() if approvable else {RolloutEvent.APPROVE}
+    impossible |= set() if is_approvable else {RolloutEvent.APPROVE}
     return [str(command) for command in possible_commands(position.state) if command not in impossible]
 
 

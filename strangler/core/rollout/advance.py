@@ -231,6 +231,8 @@ def _approved(position: Position, settings: RolloutSettings) -> Position:
         hint = f"the next that does is {later}" if later else "no later step does"
         text = "the last step is reached" if step is None else f"{step:g} %, the next step, needs no approval"
         raise NoTransitionError(f"nothing waits for an approval: {text}; {hint}")
+    if position.approved == step:
+        raise NoTransitionError(f"{step:g} % is approved already; it is entered once all else allows it")
     approved = replace(position, approved=step)
     if position.waits_for is not WaitsFor.APPROVAL:
         return approved
