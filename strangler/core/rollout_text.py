@@ -50,6 +50,12 @@ def next_percent(steps: Sequence[float], percent: float) -> float | None:
     return next((step for step in steps if step > percent), None)
 
 
+def routes_text(names: Sequence[str]) -> str:
+    """Return `route 'orders'`, or `routes 'orders' and 'carts'`."""
+    *others, last = [f"'{name}'" for name in names]
+    return f"routes {', '.join(others)} and {last}" if others else f"route {last}"
+
+
 def look_text(verdict: str) -> str:
     """Return `not enough` for `not_enough`."""
     return verdict.replace("_", " ")

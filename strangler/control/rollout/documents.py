@@ -45,7 +45,8 @@ def short(climb: ClimbState) -> RolloutShort:
     """Return a rollout as the status of its route shows it."""
     position = climb.position
     waits_for = None if position.waits_for is None else position.waits_for.value
-    return RolloutShort(position.state.value, step_number(climb.plan, climb.percent), list(climb.plan.steps), waits_for)
+    step, steps = step_number(climb.plan, climb.percent), list(climb.plan.steps)
+    return RolloutShort(position.state.value, step, steps, waits_for, climb.group)
 
 
 def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
