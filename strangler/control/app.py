@@ -29,7 +29,6 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
-from strangler.control.rollout import stored as stored_rollouts
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
@@ -42,6 +41,7 @@ from strangler.control.tracing import TracingState
 from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument, StoredEvent
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
+from strangler.evidence import stored_rollouts
 from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ledger import stored
 from strangler.state import kill_switch

@@ -8,10 +8,10 @@ import structlog
 from strangler.control.rollout.climb import Audit, ClimbState
 from strangler.control.rollout.moves import RolloutMoves
 from strangler.control.rollout.reports import report
-from strangler.control.rollout.stored import StoredMove
 from strangler.core.rollout.advance import happen
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
 from strangler.core.rollout.position import step_above
+from strangler.evidence.stored_rollouts import StoredMove
 
 GOES_ANYWAY: Final = (RolloutEvent.BACK, RolloutEvent.PAUSE)
 """The commands that are followed although they cannot be stored: they send nobody to the candidate."""

@@ -4,13 +4,13 @@ from typing import Final
 
 from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.reports import COLD_LEGACY, goes_cold
-from strangler.control.rollout.stored import StoredMove
 from strangler.control.rollout.why import why
 from strangler.control.totals import Key
 from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutShort, RolloutStatus
 from strangler.core.rollout.judgement import ArmNumbers, LookRecord
 from strangler.core.rollout.machine import RolloutEvent, RolloutState, possible_commands
 from strangler.core.rollout.position import WaitsFor, step_above, step_number
+from strangler.evidence.stored_rollouts import StoredMove
 from strangler.times import rfc3339
 
 _WAITS_FOR_PERSON: Final = (WaitsFor.APPROVAL, WaitsFor.RESUME)

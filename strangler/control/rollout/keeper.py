@@ -17,7 +17,6 @@ from typing import Final
 from strangler.control.events import gates as gate_watch
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
-from strangler.control.rollout import stored
 from strangler.control.rollout.climb import Audit
 from strangler.control.rollout.climbs import ClimbsState
 from strangler.control.rollout.commands import GOES_ANYWAY, command_event, follow_command
@@ -35,6 +34,7 @@ from strangler.core.rollout.machine import NoTransitionError, RolloutEvent
 from strangler.core.rollout.position import awaits
 from strangler.core.rollout_percents import rollout_groups
 from strangler.core.settings import Settings
+from strangler.evidence import stored_rollouts
 from strangler.evidence.findings import Finding
 from strangler.ipc.messages import RolloutBatch
 from strangler.state.kill_switch import KillSwitchState
@@ -80,7 +80,7 @@ class RolloutKeeper(RolloutViews):
     async def _restore(self) -> None:
         climbs, groups = self._climbs, rollout_groups(self._climbs.settings)
         try:
-            rows = await self._store.call(stored.load)
+            rows = await self._store.call(stored_rollouts.load)
             former = await self._store.call(gate_watch.load_rollouts) if groups.keys() - rows.keys() else None
         except StoreError:  # logged by the store itself
             rows, former = {}, None

@@ -8,10 +8,10 @@ from strangler.control.rollout.climbs import SWITCH_EVENTS, ClimbsState
 from strangler.control.rollout.percents_in_force import PercentsInForce
 from strangler.control.rollout.reports import report
 from strangler.control.rollout.saving import RolloutSaver
-from strangler.control.rollout.stored import StoredMove
 from strangler.core.rollout.advance import happen
 from strangler.core.rollout.machine import RolloutEvent
 from strangler.core.rollout.position import Position
+from strangler.evidence.stored_rollouts import StoredMove
 
 
 class RolloutMoves:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.groups import fallen_unstored, lost, unreadable, waiting_at
-from strangler.control.rollout.stored import StoredRollout
 from strangler.core.rollout.advance import Change
 from strangler.core.rollout.position import Position
 from strangler.core.settings import RouteSettings
+from strangler.evidence.stored_rollouts import StoredRollout
 from strangler.state.rollout_file import KeptPercent
 
 

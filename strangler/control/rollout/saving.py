@@ -7,11 +7,11 @@ from sqlite3 import Connection
 from typing import Final, Protocol
 
 from strangler.control.events.event import Event
-from strangler.control.rollout import stored
 from strangler.control.rollout.climb import ClimbState, Unsaved
 from strangler.control.rollout.climbs import ClimbsState
-from strangler.control.rollout.stored import StoredPosition
+from strangler.evidence import stored_rollouts
 from strangler.evidence.audits import write_audit
+from strangler.evidence.stored_rollouts import StoredPosition
 from strangler.state.store import Store, StoreError
 
 SAVE_COUNTS_EVERY_S: Final = 5.0
@@ -103,7 +103,7 @@ def _write(
     gone: Sequence[str],
     connection: Connection,
 ) -> None:
-    stored.save(connection, positions, [(group, move) for group, each in unsaved for move in each.moves], gone)
+    stored_rollouts.save(connection, positions, [(group, move) for group, each in unsaved for move in each.moves], gone)
     publisher.insert(connection, [event for _, each in unsaved for event in each.events])
     for _, each in unsaved:
         for audit in each.audits:

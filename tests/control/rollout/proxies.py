@@ -13,7 +13,6 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
-from strangler.control.rollout import stored
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.totals import TotalsState
 from strangler.core.documents import EventDocument
@@ -22,6 +21,7 @@ from strangler.core.rollout.position import Position
 from strangler.core.rollout_percents import with_percents
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings, Settings
+from strangler.evidence import stored_rollouts
 from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ipc.messages import RolloutArm, RolloutBatch, RolloutCaller, RolloutCounts, encode_settings
 from strangler.state import kill_switch, rollout_file
@@ -87,7 +87,7 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        schema = SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored.SCHEMA
+        schema = SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored_rollouts.SCHEMA
         self.store = MortalStore(self.folder / STORE, schema, upgrade)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
@@ -166,7 +166,7 @@ class Proxy:
         return found
 
     async def stored(self) -> Position:
-        row = (await self.store.call(stored.load))["orders"]
+        row = (await self.store.call(stored_rollouts.load))["orders"]
         assert row.kept is not None
         return row.kept.position
 
