@@ -6,11 +6,10 @@ from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.reports import COLD_LEGACY, goes_cold
 from strangler.control.rollout.why import why
 from strangler.control.totals import Key
-from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutShort, RolloutStatus
-from strangler.core.rollout.judgement import ArmNumbers, LookRecord
+from strangler.core.documents import RolloutShort, RolloutStatus
 from strangler.core.rollout.machine import RolloutEvent, RolloutState, possible_commands
 from strangler.core.rollout.position import WaitsFor, step_above, step_number
-from strangler.evidence.stored_rollouts import StoredMove
+from strangler.evidence.rollout_documents import look_document, move_document
 from strangler.times import rfc3339
 
 _WAITS_FOR_PERSON: Final = (WaitsFor.APPROVAL, WaitsFor.RESUME)
@@ -35,8 +34,8 @@ def status(climb: ClimbState, route: str, problem: str | None) -> RolloutStatus:
         commands=_commands(climb),
         callers=position.counts.callers.callers,
         failed_looks=position.failed_looks,
-        looks=[_look(look) for look in position.looks],
-        moves=[_move(move) for move in climb.moves],
+        looks=[look_document(look) for look in position.looks],
+        moves=[move_document(move) for move in climb.moves],
         notes=_notes(climb, problem),
     )
 
@@ -79,24 +78,3 @@ def _notes(climb: ClimbState, problem: str | None) -> list[str]:
     if climb.position.state is RolloutState.WAITING and climb.percent:
         notes.append(f"it begins with the {climb.percent:g} % that were in force before it had a rollout")
     return notes
-
-
-def _look(look: LookRecord) -> RolloutLook:
-    return RolloutLook(
-        at=rfc3339(look.at),
-        percent=look.percent,
-        verdict=look.verdict.value,
-        reasons=list(look.reasons),
-        legacy=_arm(look.legacy),
-        candidate=_arm(look.candidate),
-        callers=look.callers,
-    )
-
-
-def _arm(arm: ArmNumbers) -> RolloutArmNumbers:
-    return RolloutArmNumbers(arm.requests, arm.failed, None if arm.p95_ms is None else round(arm.p95_ms, 1))
-
-
-def _move(move: StoredMove) -> RolloutMove:
-    look = None if move.look is None else _look(move.look)
-    return RolloutMove(rfc3339(move.at), move.from_percent, move.to_percent, move.what, move.why, move.who, look)

@@ -24,7 +24,7 @@ from strangler.control.rollout.groups import led_by
 from strangler.control.rollout.moves import RolloutMoves
 from strangler.control.rollout.percents_in_force import PercentsInForce
 from strangler.control.rollout.reports import report
-from strangler.control.rollout.restoring import restored
+from strangler.control.rollout.restoring import log_unread, restored
 from strangler.control.rollout.saving import Publisher, RolloutSaver
 from strangler.control.rollout.stepping import RolloutStepping
 from strangler.control.rollout.views import RolloutViews
@@ -86,6 +86,7 @@ class RolloutKeeper(RolloutViews):
             rows, former = {}, None
         else:
             climbs.is_restored = True
+            log_unread(rows)
             climbs.gone |= rows.keys() - groups.keys()
         for group in groups:
             climb = climbs.in_group(group)
