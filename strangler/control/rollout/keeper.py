@@ -44,9 +44,10 @@ MOVE_EVERY_S: Final = 1.0
 
 
 class RolloutKeeper(RolloutViews):
-    """Owns the positions of all rollouts. `wall_clock` returns Unix time.
+    """Drives the rollouts in `climbs`. `wall_clock` returns Unix time.
 
-    `put_in_force` makes the percents of `effective` those of all workers, and returns the generation that has them.
+    `put_in_force` makes the percents of `ClimbsState.effective` those of all workers, and returns the generation that
+    has them.
     """
 
     def __init__(
@@ -54,13 +55,10 @@ class RolloutKeeper(RolloutViews):
         store: Store,
         publisher: Publisher,
         own: OwnMetrics,
-        settings: Settings,
-        kill_switch: KillSwitchState,
+        climbs: ClimbsState,
         put_in_force: Callable[[], int],
-        generation: int = 1,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        climbs = ClimbsState(settings, kill_switch, generation)
         saver = RolloutSaver(store, publisher, climbs)
         super().__init__(climbs, saver)
         self._store = store
@@ -141,12 +139,8 @@ class RolloutKeeper(RolloutViews):
 
     # 2. What comes from outside
 
-    def effective(self, settings: Settings) -> Settings:
-        """Return settings with the percents of rollouts. One that is new begins with what was in force before."""
-        return self._climbs.effective(settings)
-
     def adopt(self, in_force: InForce) -> None:
-        """Follow new settings. Their percents are those of `effective`."""
+        """Follow new settings. Their percents are those of `ClimbsState.effective`."""
         self._climbs.generation = in_force.generation
         self._follow_routes(in_force.settings)
 

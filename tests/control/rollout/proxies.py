@@ -13,6 +13,7 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
+from strangler.control.rollout.climbs import ClimbsState
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.totals import TotalsState
 from strangler.core.documents import EventDocument
@@ -92,16 +93,8 @@ class Proxy:
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None
-        self.keeper = RolloutKeeper(
-            self.store,
-            self.publisher,
-            own,
-            self.in_force,
-            self.switch,
-            self.push,
-            self.generation,
-            lambda: self.now,
-        )
+        self.climbs = ClimbsState(self.in_force, self.switch, self.generation)
+        self.keeper = RolloutKeeper(self.store, self.publisher, own, self.climbs, self.push, lambda: self.now)
         await self.keeper.restore()
         self.keeper.begin()
         return self
@@ -133,7 +126,7 @@ class Proxy:
         if routes:
             self.file = settings(routes)
         self.generation += 1
-        self.in_force = self.keeper.effective(self.file)
+        self.in_force = self.climbs.effective(self.file)
         self.note()
         self.keeper.adopt(
             InForce(self.in_force, encode_settings(self.in_force), self.generation, "", is_move=not routes)
