@@ -24,13 +24,11 @@ from strangler.core.documents import (
 from strangler.core.gate import cut_percent
 from strangler.core.kill_switch_text import kill_switch_note
 from strangler.core.retire_text import refuses, retire_text
-from strangler.core.rollout_text import next_percent, routes_text, waits_text
+from strangler.core.rollout_text import WAITS_FOR_PERSON, next_percent, routes_text, waits_text
 from strangler.core.slowness import slow_text
 from strangler.evidence.stopped_routes import stopped_text
 
 _BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red", "disabled": "dim"}
-_PERSON = ("approve", "resume")
-"""What a rollout waits for if it waits for a person; one that was never started may be meant for later."""
 
 
 def notices(status: StatusDocument) -> list[str]:
@@ -118,7 +116,7 @@ def _rollouts(routes: Sequence[RouteStatus]) -> list[str]:
     lines = []
     for route in routes:
         short = route.rollout
-        if short is None or short.waits_for not in _PERSON or names[short.group][0] != route.name:
+        if short is None or short.waits_for not in WAITS_FOR_PERSON or names[short.group][0] != route.name:
             continue
         together, name = names[short.group], escape(shlex.quote(route.name))
         command = f"`strangler rollout {short.waits_for} {name}`, or see `strangler rollout status {name}`"
@@ -231,7 +229,7 @@ def percent(route: RouteStatus) -> str:
 def _climbing(rollout: RolloutShort) -> str:
     """Return `running 3/5`: the state of a rollout and its step; a state that is waited for by a person is marked."""
     text = f"{rollout.state} {rollout.step}/{len(rollout.steps)}"
-    return f"[yellow]{text}[/]" if rollout.waits_for in _PERSON else text
+    return f"[yellow]{text}[/]" if rollout.waits_for in WAITS_FOR_PERSON else text
 
 
 def candidate(route: RouteStatus) -> str:

@@ -1,19 +1,15 @@
 """The documents of a rollout: all of it, its short form in the status, and its gauges."""
 
-from typing import Final
-
 from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.reports import COLD_LEGACY, goes_cold
 from strangler.control.rollout.why import why
 from strangler.control.totals import Key
 from strangler.core.documents import RolloutShort, RolloutStatus
 from strangler.core.rollout.machine import RolloutEvent, RolloutState, possible_commands
-from strangler.core.rollout.position import WaitsFor, step_above, step_number
+from strangler.core.rollout.position import step_above, step_number
+from strangler.core.rollout_text import WAITS_FOR_PERSON
 from strangler.evidence.rollout_documents import look_document, move_document
 from strangler.times import rfc3339
-
-_WAITS_FOR_PERSON: Final = (WaitsFor.APPROVAL, WaitsFor.RESUME)
-"""A rollout that was never started waits for nobody: it may be meant for later."""
 
 
 def status(climb: ClimbState, route: str, problem: str | None) -> RolloutStatus:
@@ -53,7 +49,7 @@ def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
     position = climb.position
     found: dict[Key, float] = {
         ("strangler_rollout_percent", (route,)): climb.percent,
-        ("strangler_rollout_waits_for_person", (route,)): float(position.waits_for in _WAITS_FOR_PERSON),
+        ("strangler_rollout_waits_for_person", (route,)): float(position.waits_for in WAITS_FOR_PERSON),
     }
     for state in RolloutState:
         found["strangler_rollout_state", (route, state.value)] = float(state is position.state)
