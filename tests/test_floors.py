@@ -40,6 +40,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.http",
     },
     "core.shadowing": {"core", "core.compare.model"},
+    "core.replaying": {
+        "core",
+        "core.compare",
+        "core.compare.markup",
+        "core.compare.model",
+        "core.http",
+        "core.ledger",
+        "core.privacy",
+    },
     # text to settings
     "config": {
         "core",
@@ -62,6 +71,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "imports": {"core.compare.model", "core.privacy"},
     "ledger": {"core", "core.http", "core.ledger", "core.routing", "times"},
+    "recordings": {
+        "core.compare",
+        "core.compare.accept_rules",
+        "core.compare.markup",
+        "core.compare.model",
+        "core.compare.redaction",
+        "core.http",
+        "core.privacy",
+        "imports",
+        "state",
+        "times",
+    },
     "state": set(),
     "tls": {"core", "unnamed_files"},
     "evidence": {
@@ -132,6 +153,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "imports",
         "ipc",
         "ledger",
+        "recordings",
         "state",
         "supervisor",
         "times",

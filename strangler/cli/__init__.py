@@ -22,6 +22,7 @@ _COMMANDS = {
     "shift": "shift",
     "rollout": "rollout",
     "ledger": "ledger",
+    "record": "record",
     "events": "events",
     "diffs": "diffs",
     "ready": "ready",

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -10,6 +9,9 @@ from msgspec import UNSET
 from strangler.core.documents import KeptPair, SignatureRow
 from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import RouteSettings, Settings
+from strangler.recordings.exports.hurl_text import hurl_body, hurl_key, hurl_value
+from strangler.recordings.exports.shell_words import quoted
+from strangler.recordings.exports.to_curl import body_option
 
 _OURS = frozenset(
     {
@@ -70,17 +72,22 @@ def _destination(settings: Settings, upstream: str, target: bytes, rewrite: Rewr
 
 def curl(request: Request, to: Destination) -> str:
     """Return one command, with a line for each option."""
-    words = ["curl -sS -i --compressed"]
+    words, before = ["curl -sS -i --compressed"], ""
     if request.method == "HEAD":
         words.append("-I")
     elif request.method != "GET":
-        words.append(f"-X {shlex.quote(request.method)}")
+        words.append(f"-X {_word(request.method)}")
     if to.unix_path is not None:
-        words.append(f"--unix-socket {shlex.quote(to.unix_path)}")
-    words += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in _fields(request)]
+        words.append(f"--unix-socket {_word(to.unix_path)}")
+    words += [f"-H {_word(f'{name}: {value}')}" for name, value in _fields(request)]
     if request.body is not None:
-        words.append(f"--data-binary {shlex.quote(request.body)}")
-    return " \\\n  ".join([*words, shlex.quote(to.url)])
+        before, option = (text.decode() for text in body_option(request.body.encode()))
+        words.append(option)
+    return before + " \\\n  ".join([*words, _word(to.url)])
+
+
+def _word(text: str) -> str:
+    return quoted(text.encode()).decode()
 
 
 def hurl(request: Request) -> str:
@@ -89,16 +96,13 @@ def hurl(request: Request) -> str:
 
 
 def _hurl_entry(request: Request, to: Destination) -> str:
-    lines = [f"{request.method} {to.url}", *(f"{name}: {_hurl_value(value)}" for name, value in _fields(request))]
+    lines = [f"{request.method} {hurl_value(to.url)}"]
+    lines += [f"{hurl_key(name)}: {hurl_value(value)}" for name, value in _fields(request)]
     if to.unix_path is not None:
-        lines += ["[Options]", f"unix-socket: {_hurl_value(to.unix_path)}"]
+        lines += ["[Options]", f"unix-socket: {hurl_value(to.unix_path)}"]
     if request.body is not None:
-        lines += ["```", request.body, "```"]
+        lines.append(hurl_body(request.body.encode()))
     return "\n".join([*lines, "HTTP *"])
-
-
-def _hurl_value(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("#", "\\#").replace("{{", "\\u{7b}\\u{7b}")
 
 
 _PYTEST = '''\

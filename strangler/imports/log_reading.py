@@ -45,10 +45,15 @@ class CallsState:
 
     def __iter__(self) -> Iterator[LoggedCall]:
         """Yield the calls. Raises ImportRefusedError if most of the file cannot be read."""
+        return (found for _, found in self.numbered() if isinstance(found, LoggedCall))
+
+    def numbered(self) -> Numbered:
+        """Yield the calls, and what is none, with their numbers. Raises ImportRefusedError, as the iteration does."""
         state = self._state
         for number, found in self._found:
             if isinstance(found, Unread):
                 state.skip(found, number)
+                yield number, found
                 if found in FAULTS and state.faults() >= _PATIENCE and state.faults() > state.read:
                     raise self._refusal()
                 continue
@@ -59,7 +64,7 @@ class CallsState:
                     state.first_at = at
                 if state.last_at is None or at > state.last_at:
                     state.last_at = at
-            yield found
+            yield number, found
         if state.faults() > state.read:
             raise self._refusal()
 

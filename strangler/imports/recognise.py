@@ -20,7 +20,7 @@ from strangler.imports.values import ImportOptions, ImportRefusedError, ListedEn
 _YAML: Final = re.compile(rb"^[\"']?(?:openapi|swagger)[\"']?[ \t]*:", re.MULTILINE)
 _FIRST_LINES: Final = 20
 _ARRAY: Final = re.compile(rb"\[\s*[\[{\"\]]")
-_HAR: Final = re.compile(rb"\{\s*\"log\"\s*:\s*\{")
+HAR_START: Final = re.compile(rb"\{\s*\"log\"\s*:\s*\{")
 _DOCUMENT: Final = re.compile(rb"\{\s*\"(?:openapi|swagger|contexts)\"\s*:")
 
 
@@ -72,9 +72,12 @@ def digest(name: str) -> str:
         return source.digest
 
 
-def read(source: SourceState, options: ImportOptions) -> CallsState | Listing:
-    """Return the reader of an open file. Raises ImportRefusedError if its content is of no known kind."""
-    head = _head(source)
+def read(source: SourceState, options: ImportOptions, begun: bytes = b"") -> CallsState | Listing:
+    """Return the reader of an open file. `begun`: its first bytes, if they have been read.
+
+    Raises ImportRefusedError if its content is of no known kind.
+    """
+    head = begun or first_bytes(source)
     if not head.strip():
         cut = " or cannot be decompressed" if source.is_cut else ""
         raise ImportRefusedError(f"{source.name} is empty{cut}")
@@ -84,7 +87,7 @@ def read(source: SourceState, options: ImportOptions) -> CallsState | Listing:
     if _ARRAY.match(head.lstrip()) and not options.fields:
         return _listing(source, head)
     if first == b"{" and not options.fields and _is_document(head):
-        if _HAR.match(head.lstrip()):
+        if HAR_START.match(head.lstrip()):
             calls = entries(whole(source, head, MAX_HAR_BYTES), source.name, options)
             return CallsState("HAR", source, calls, "entry")
         return _listing(source, head)
@@ -93,7 +96,7 @@ def read(source: SourceState, options: ImportOptions) -> CallsState | Listing:
     return _lines(source, head, options)
 
 
-def _head(source: SourceState) -> bytes:
+def first_bytes(source: SourceState) -> bytes:
     """Return the first bytes: at least CHUNK_BYTES of them, if there are so many.
 
     Zeros at the start are left out: logrotate's copytruncate leaves them where the old lines were.
@@ -113,7 +116,7 @@ def _head(source: SourceState) -> bytes:
 def _is_document(head: bytes) -> bool:
     """Return True if a text that begins with `{` is one document, and no JSON lines."""
     text = head.lstrip()
-    if _HAR.match(text) or _DOCUMENT.match(text):
+    if HAR_START.match(text) or _DOCUMENT.match(text):
         return True
     lines = [decoded_object(line) for line in _sample(text)[:_FIRST_LINES]]
     if lines[0] is None:  # the first line of a document, or a log's that is damaged

@@ -87,9 +87,16 @@ def common() -> Parse:
             callers.text(caller) if caller else "",
             host,
             int(duration) / 1000 if duration else None,
+            _client(first, before),
         )
 
     return parse
+
+
+def _client(first: bytes, before: bytes) -> str:
+    """Return the client's address: the first word, or the second where a host stands before it."""
+    raw = before.split(b" ", 1)[0] if before != b"- - " and _virtual_host(first, before) else first
+    return "" if raw == b"-" else raw.decode("latin-1")
 
 
 def _virtual_host(first: bytes, before: bytes) -> str:

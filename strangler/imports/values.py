@@ -27,6 +27,8 @@ class LoggedCall(msgspec.Struct, frozen=True, gc=False):
     host: str = ""
     """Without its port; empty if the log has none."""
     duration_s: float | None = None
+    client: str = ""
+    """The client's address; empty if the form of the log has none that is read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class TestShow:
         assert output.count("curl -sS -i --compressed") == 2
         assert "http://127.0.0.1:8000/api/orders/7?x=1" in output
         assert "http://127.0.0.1:8001/api/orders/7?x=1" in output
-        assert """-H 'X-User-Id: it'"'"'s 7'""" in output
+        assert r"""-H 'X-User-Id: it'\''s 7'""" in output
         assert "Via" not in output
         assert "redacted:" in output
         assert "Bearer secret" not in output

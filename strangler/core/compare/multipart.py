@@ -77,10 +77,9 @@ def split_parts(body: bytes, media: MediaType | None) -> list[Part] | None:
     Preamble and epilogue do not count, and a bare LF ends a line like CRLF. A body does not parse without a boundary in
     the media type, without a closing delimiter, or with a malformed header section.
     """
-    boundary = dict(media.parameters).get("boundary", "").encode("latin-1") if media else b""
-    if not boundary or len(boundary) > _MAX_BOUNDARY:
+    delimiter = delimiter_of(media)
+    if delimiter is None:
         return None
-    delimiter = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
     parts: list[Part] = []
     begin: int | None = None
     for found in delimiter.finditer(body):
@@ -93,6 +92,14 @@ def split_parts(body: bytes, media: MediaType | None) -> list[Part] | None:
             return parts
         begin = found.end()
     return None
+
+
+def delimiter_of(media: MediaType | None) -> "re.Pattern[bytes] | None":
+    """Return the pattern of a body's delimiters, whose group 1 is there in the closing one; None without a boundary."""
+    boundary = dict(media.parameters).get("boundary", "").encode("latin-1") if media else b""
+    if not boundary or len(boundary) > _MAX_BOUNDARY:
+        return None
+    return re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
 
 
 def _part(raw: bytes) -> Part | None:

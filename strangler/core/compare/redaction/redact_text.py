@@ -29,7 +29,7 @@ def redact_text(text: str, redactor: Searching, at: Nesting) -> str:
         return redact_inner_html(text, redactor, at) if xml is None else xml
     text = mark_named(mark_formed(text, redactor, at), redactor, at)
     if '"' in text or "'" in text:
-        text = _STRING.sub(lambda found: _string(found, redactor, at), text)
+        text = STRING.sub(lambda found: _string(found, redactor, at), text)
     text = BASE64.sub(lambda found: redact_base64(found[0], redactor, at), text)
     for reading in (_beneath_backslashes, _as_html_beside_strings, _beneath):
         marks = at.work.marks
@@ -38,7 +38,7 @@ def redact_text(text: str, redactor: Searching, at: Nesting) -> str:
     return text
 
 
-_STRING = re.compile(r"(?<!\\)\"((?:[^\"\\]|\\.)*+)(?:\"|\Z)|(?<![\\\w])'((?:[^'\\\n]|\\.)*+)'", re.DOTALL)
+STRING = re.compile(r"(?<!\\)\"((?:[^\"\\]|\\.)*+)(?:\"|\Z)|(?<![\\\w])'((?:[^'\\\n]|\\.)*+)'", re.DOTALL)
 
 
 def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
@@ -56,7 +56,7 @@ def _string(found: "re.Match[str]", redactor: Searching, at: Nesting) -> str:
 
 def _as_html_beside_strings(text: str, redactor: Searching, at: Nesting) -> str:
     """Redact markup, unless its tags are only in strings, which have been redacted already."""
-    return redact_inner_html(text, redactor, at) if _TAG.search(_STRING.sub("", text)) else text
+    return redact_inner_html(text, redactor, at) if _TAG.search(STRING.sub("", text)) else text
 
 
 def _beneath_backslashes(text: str, redactor: Searching, at: Nesting) -> str:

@@ -8,12 +8,12 @@ from strangler.core.compare.redaction.nesting import Nesting, Searching
 from strangler.core.compare.redaction.redact_base64 import BASE64
 from strangler.core.privacy.secrets import is_secret_name
 
-_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]{0,30}:)?//[^\s<>\"]+|[/?][^\s<>\"]+")
-_PARTS = re.compile(
+URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]{0,30}:)?//[^\s<>\"]+|[/?][^\s<>\"]+")
+URL_PARTS = re.compile(
     r"(?P<scheme>(?:[^:/?#]+:)?)(?P<authority>(?://[^/?#]*)?)(?P<path>[^?#]*)(?P<query>(?:\?[^#]*)?)(?P<fragment>(?:#.*)?)",
     re.DOTALL,
 )
-_FORM = re.compile(r"\s*[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*\s*")
+FORM_TEXT = re.compile(r"\s*[\w.\-\[\]%+*~$]{1,256}=[^\s<>]*\s*")
 SAFE = "/:@!$()*,~[]{}|"
 """Characters that stay readable in a value that is encoded again; quotes and `&=;#+%` have a meaning there."""
 _ACTIONS = frozenset(
@@ -33,12 +33,12 @@ _PADDED = re.compile(r"\s*[A-Za-z0-9+/_\-]{2,}={1,2}\s*")
 
 def redact_whole_url(text: str, redactor: Searching, at: Nesting) -> str | None:
     """Return the text redacted; None if it is no URL."""
-    return redact_url(text, redactor, at) if _URL.fullmatch(text) else None
+    return redact_url(text, redactor, at) if URL.fullmatch(text) else None
 
 
 def redact_form(text: str, redactor: Searching, at: Nesting) -> str | None:
     """Return the text redacted; None if it is no form, `name=value&…`."""
-    is_form = _FORM.fullmatch(text) and not _PADDED.fullmatch(text)
+    is_form = FORM_TEXT.fullmatch(text) and not _PADDED.fullmatch(text)
     return _parameters(text, redactor, at) if is_form else None
 
 
@@ -51,7 +51,7 @@ def redact_url(
     segment after a secret name. With `words`, the segments of the endpoint's shape, all values but these are marked.
     """
     at = at or Nesting.of(text)
-    parts, hides_values = _PARTS.fullmatch(text), words is not None
+    parts, hides_values = URL_PARTS.fullmatch(text), words is not None
     assert parts is not None  # it matches any text
     return "".join(
         [

@@ -1,0 +1,73 @@
+"""Places of a response: the values that a client may send back, each with the place where the server has put it.
+
+The same place of two responses to one request has values that mean the same: a cookie by its name, a segment of
+Location by the word before it, a JSON member by its path, a hidden field by its form. Work is bounded for each
+response: a body beyond `MAX_BODY_BYTES` is not read, and values beyond `MAX_VALUES` are not found.
+"""
+
+from strangler.core.compare.bodies import Content, content_of
+from strangler.core.compare.codings import undo_codings
+from strangler.core.compare.model.media import Body
+from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson
+from strangler.core.compare.model.values import Reason, Response
+from strangler.core.http.cookies import split_set_cookie
+from strangler.core.privacy.secrets import is_secret_name
+from strangler.core.replaying.found_values import FoundValue, FoundValues, Place, add_tree
+from strangler.core.replaying.page_places import add_page
+from strangler.core.replaying.spots import Use, path_thing
+
+MAX_BODY_BYTES = 1024 * 1024
+
+_VALIDATORS = frozenset({"etag", "last-modified"})
+
+
+def values_by_place(response: Response, target: str) -> dict[Place, FoundValue]:
+    """Return the values of a response by place. `target`: that of the request, which says what `$.id` is the id of."""
+    found = FoundValues(path_thing(target))
+    _add_headers(response, found)
+    body = undo_codings(response.body, response.field_values(b"content-encoding"), MAX_BODY_BYTES)
+    if isinstance(body, Reason) or not body:
+        return found.values
+    _add_body(content_of(response, body), found)
+    return found.values
+
+
+def _add_headers(response: Response, found: FoundValues) -> None:
+    for raw_name, raw_value in response.headers:
+        name = raw_name.decode("latin-1").lower()
+        if name == "set-cookie":
+            cookie, value, _ = split_set_cookie(raw_value)
+            text = _text(cookie)
+            found.add(Place(f"cookie:{text}"), _text(value).strip('"'), ((Use.COOKIE, text),))
+        elif name in ("location", "content-location"):
+            found.add_url(Place(f"header:{name}"), _text(raw_value.strip()))
+        elif name in _VALIDATORS or _is_sent_back(name):
+            found.add_next(f"header:{name}", _text(raw_value.strip()), ((Use.HEADER, name),))
+
+
+def _is_sent_back(name: str) -> bool:
+    """Return True for a field whose value a client may send back: a secret by its name, a CSRF token, an id."""
+    return is_secret_name(name) or "csrf" in name or "xsrf" in name or name.endswith(("-id", "-nonce"))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _add_body(content: Content, found: FoundValues) -> None:
+    if content.kind is Body.BINARY and not content.looks_like_json:
+        return
+    text = content.text
+    if text is None:
+        return
+    if content.kind is Body.HTML and not content.looks_like_json:
+        add_page(text, found)
+        return
+    if content.kind is Body.NDJSON:
+        parsed = parse_ndjson(text)
+    elif content.kind is Body.JSON or content.looks_like_json:
+        parsed = parse_json(text)
+    else:
+        return
+    if isinstance(parsed, Json):
+        add_tree(parsed.tree, "$", found)

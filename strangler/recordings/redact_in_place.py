@@ -1,0 +1,297 @@
+"""Redaction in place: as samples are redacted, but all bytes around a secret stay, since a recording is sent again.
+
+What the redactor of samples would still find in the result decides: a part that cannot be cleared in its own form is
+not kept.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from strangler.core.compare.codings import undo_codings
+from strangler.core.compare.model.forms import parse_form
+from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type, text_of
+from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson
+from strangler.core.compare.model.values import Node, Reason
+from strangler.core.compare.redaction.nested_markup import redact_markup
+from strangler.core.compare.redaction.nesting import Nesting
+from strangler.core.compare.redaction.redact import Redactor
+from strangler.core.compare.redaction.redact_url import redact_url
+from strangler.core.privacy.secrets import MARK, formed_spans, is_secret_name, named_spans
+from strangler.recordings.in_place.edits import Edit, edited, joined, marked, marks_set, moved
+from strangler.recordings.in_place.json_edits import json_edits, lines_edits
+from strangler.recordings.in_place.markup_edits import markup_edits
+from strangler.recordings.in_place.multipart_parts import part_spans
+from strangler.recordings.in_place.text_edits import TextSearch
+from strangler.recordings.in_place.url_edits import fields_edits, target_edits
+from strangler.recordings.recorded import (
+    RawText,
+    RecordedBody,
+    RecordedHeaders,
+    RecordedPair,
+    RecordedRequest,
+    RecordedResponse,
+    raw_bytes,
+    raw_text,
+)
+
+_SCHEME: Final = re.compile(
+    r"\s*(?:ApiKey|AWS4-HMAC-SHA256|Basic|Bearer|Concealed|Digest|DPoP|GNAP|Hawk|HOBA|Key|Mutual|Negotiate|NTLM|OAuth|"
+    r"PrivateToken|SCRAM-SHA-(?:1|256)|Token|vapid)\s+(?=\S)",
+    re.IGNORECASE,
+)
+"""Schemes of RFC 9110 section 11, which stay: what stands behind one is the secret."""
+_MAX_NESTED: Final = 4
+
+
+def key_id(key: bytes) -> str:
+    """Return the name of a key in a recording's header: 8 hex digits that do not tell the key."""
+    return blake2b(b"the key of a recording", key=key, digest_size=4).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRedactor:
+    """Redaction of pairs. `redactor`: that of samples, which shows values; `.hides_values` has no meaning here."""
+
+    redactor: Redactor
+
+    def pair(self, pair: RecordedPair, *, hides_caller: bool) -> RecordedPair | None:
+        """Return the pair without secrets; None if its target cannot be cleared. `hides_caller`: it is an address."""
+        target = self.target(pair.request.target)
+        if target is None:
+            return None
+        headers, body = self._message(pair.request.headers, pair.request.body)
+        response = None
+        if pair.response is not None:
+            fields, content = self._message(pair.response.headers, pair.response.body)
+            response = RecordedResponse(pair.response.status, fields, content, pair.response.ms)
+        return RecordedPair(
+            at=pair.at,
+            caller=self.redactor.mark(pair.caller) if hides_caller and pair.caller else pair.caller,
+            route=pair.route,
+            arm=pair.arm,
+            request=RecordedRequest(pair.request.method, target, headers, body),
+            response=response,
+        )
+
+    def target(self, target: RawText) -> RawText | None:
+        """Return a request target without secrets, or None."""
+        text, encode = _text(target)
+        edits = joined(text, target_edits(text, TextSearch(self.redactor), 0), self.redactor)
+        result = edited(text, edits)
+        if marks_set(lambda at: redact_url(result, self.redactor, at), len(result)):
+            return None
+        return encode(result)
+
+    def header(self, name: str, value: RawText) -> RawText:
+        """Return a field's value without secrets; cookies keep their names, credentials their scheme."""
+        text, encode = _text(value)
+        return encode(edited(text, self._header_edits(name.lower(), text)))
+
+    def body(self, data: bytes, media: MediaType | None, depth: int = 0) -> bytes | None:
+        """Return a body, its codings undone, without secrets; None if it cannot be searched."""
+        kind = body_of(media)
+        if kind is Body.MULTIPART:
+            return self._multipart(data, media, depth)
+        if kind is Body.BINARY:
+            return None
+        found = _decoded(data, media, kind)
+        if found is None:
+            return None
+        text, encode = found
+        edits = self._body_edits(text, kind)
+        return None if edits is None else encode(edited(text, edits))
+
+    def _message(
+        self, headers: RecordedHeaders, body: RecordedBody | None
+    ) -> tuple[RecordedHeaders, RecordedBody | None]:
+        redacted = tuple((self._name(name), self.header(_name_of(name), value)) for name, value in headers)
+        if body is None or body.omitted is not None or body.data == b"":
+            return redacted, body
+        data = body.data or b""
+        whole = len(data) if body.cut_from is None else body.cut_from
+        plain = undo_codings(data, list(_values(headers, "content-encoding")))
+        if isinstance(plain, Reason) or not body.is_whole:
+            return redacted, RecordedBody(omitted=whole)
+        kinds = list(_values(headers, "content-type"))
+        result = self.body(plain, parse_media_type(kinds[0]) if kinds else None)
+        if result is None:
+            return redacted, RecordedBody(omitted=whole)
+        if plain != data:
+            redacted = tuple(field for field in redacted if _name_of(field[0]).lower() != "content-encoding")
+        return redacted, RecordedBody.of(result)
+
+    def _name(self, name: RawText) -> RawText:
+        text, encode = _text(name)
+        return encode(edited(text, self._inner(text)))
+
+    def _inner(self, text: str) -> list[Edit]:
+        return TextSearch(self.redactor).inner(text)
+
+    def _header_edits(self, name: str, text: str) -> list[Edit]:
+        if name in self.redactor.headers or name.replace("_", "-") in self.redactor.headers:
+            return self._credentials(text)
+        if name == "cookie":
+            return list(self._cookies(text))
+        if name == "set-cookie":
+            first = text.partition(";")[0]
+            return [*self._cookies(first), *self._cookie_attributes(text, len(first))]
+        return self._credentials(text) if is_secret_name(name) else self._inner(text)
+
+    def _credentials(self, text: str) -> list[Edit]:
+        scheme = _SCHEME.match(text)
+        return _whole(self.redactor, text, scheme.end() if scheme else 0, len(text))
+
+    def _cookies(self, text: str) -> Iterator[Edit]:
+        at = 0
+        for cookie in text.split(";"):
+            name, equals, value = cookie.partition("=")
+            if not equals:
+                yield from _whole(self.redactor, text, at, at + len(cookie))
+            else:
+                yield from moved(self._inner(name), at)
+                start = at + len(name) + 1
+                yield from _whole(self.redactor, text, start, start + len(value))
+            at += len(cookie) + 1
+
+    def _cookie_attributes(self, text: str, start: int) -> Iterator[Edit]:
+        at = start + 1
+        for attribute in text[start + 1 :].split(";"):
+            name, equals, value = attribute.partition("=")
+            yield from moved(self._inner(value), at + len(name) + len(equals))
+            at += len(attribute) + 1
+
+    def _body_edits(self, text: str, kind: Body) -> list[Edit] | None:
+        search = TextSearch(self.redactor)
+        if kind in (Body.JSON, Body.NDJSON):
+            find = json_edits if kind is Body.JSON else lines_edits
+            return self._sufficient(text, find(text, search, 0), lambda result: self._left_in_json(result, kind))
+        if kind is Body.FORM:
+            return self._sufficient(text, fields_edits(text, search, 0), self._left_in_form)
+        if kind in (Body.HTML, Body.XML):
+            is_html = kind is Body.HTML
+            return self._markup_edits(text, search, is_html)
+        edits = search.inner(text)
+        if edits and edits[0][:2] == (0, len(text)) and "\n" in text:
+            edits = list(self._by_lines(text, search))
+            return None if search.finds(edited(text, edits)) else edits
+        return edits
+
+    def _by_lines(self, text: str, search: TextSearch) -> Iterator[Edit]:
+        at = 0
+        for line in text.split("\n"):
+            yield from moved(search.inner(line), at)
+            at += len(line) + 1
+
+    def _markup_edits(self, text: str, search: TextSearch, is_html: bool) -> list[Edit] | None:
+        def left(result: str) -> bool:
+            return self._left_in_markup(result, is_html)
+
+        edits = markup_edits(text, search, 0, is_html=is_html)
+        found = self._sufficient(text, edits, left)
+        if found is not None:
+            return found
+        spans = [*formed_spans(text), *named_spans(text)]
+        return self._sufficient(text, [*edits, *(marked(self.redactor, text, *span) for span in spans)], left)
+
+    def _sufficient(self, text: str, edits: Iterable[Edit] | None, is_left: Callable[[str], bool]) -> list[Edit] | None:
+        """Return the edits in order; None if there are none, or a secret would be left in the text."""
+        if edits is None:
+            return None
+        ordered = joined(text, edits, self.redactor)
+        return None if is_left(edited(text, ordered)) else ordered
+
+    def _left_in_json(self, text: str, kind: Body) -> bool:
+        parsed = parse_json(text) if kind is Body.JSON else parse_ndjson(text)
+        if not isinstance(parsed, Json):
+            return True
+        tree = parsed.tree
+        return marks_set(lambda at: self.redactor.tree_at(tree, at), len(text)) > 0
+
+    def _left_in_form(self, text: str) -> bool:
+        fields = parse_form(text.encode("utf-8", "surrogatepass"))
+        tree: dict[str, Node] = {name: value for name, value in fields.items() if not _is_marked(value)}
+        return marks_set(lambda at: self.redactor.tree_at(tree, at), len(text)) > 0
+
+    def _left_in_markup(self, text: str, is_html: bool) -> bool:
+        results: list[str | None] = []
+
+        def redact(at: Nesting) -> None:
+            results.append(redact_markup(text, self.redactor, at, is_html=is_html))
+
+        return marks_set(redact, len(text)) > 0 or results == [None]
+
+    def _multipart(self, data: bytes, media: MediaType | None, depth: int) -> bytes | None:
+        parts = part_spans(data, media)
+        if parts is None or depth == _MAX_NESTED:
+            return None
+        pieces, done = [], 0
+        for part in parts:
+            head = _text(raw_text(data[slice(*part.head)]))
+            content = data[slice(*part.data)]
+            if not part.is_plain:
+                return None
+            if part.name is not None and content and is_secret_name(part.name):
+                written = raw_text(content)
+                mark = self.redactor.mark(written if isinstance(written, str) else content)
+                kept: bytes | None = mark.encode()
+            else:
+                kept = self.body(content, part.media, depth + 1) if content else b""
+            if kept is None:
+                return None
+            pieces += [data[done : part.head[0]], raw_bytes(head[1](edited(head[0], self._inner(head[0]))))]
+            pieces += [data[part.head[1] : part.data[0]], kept]
+            done = part.data[1]
+        return b"".join([*pieces, data[done:]])
+
+
+def _whole(redactor: Redactor, text: str, start: int, end: int) -> list[Edit]:
+    """Return the edit that marks a span but for the blanks around it; none if it is empty, or a mark."""
+    raw = text[start:end]
+    bare = raw.strip()
+    first = start + len(raw) - len(raw.lstrip())
+    return [marked(redactor, text, first, first + len(bare))] if bare and not MARK.fullmatch(bare) else []
+
+
+def _is_marked(value: Node) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) and MARK.fullmatch(each) for each in value)
+
+
+def _name_of(name: RawText) -> str:
+    return raw_bytes(name).decode("latin-1")
+
+
+def _values(headers: RecordedHeaders, wanted: str) -> Iterator[bytes]:
+    return (raw_bytes(value) for name, value in headers if _name_of(name).lower() == wanted)
+
+
+def _text(value: RawText) -> tuple[str, Callable[[str], RawText]]:
+    """Return bytes as a text to search in, and the way back, which loses none of them."""
+    if isinstance(value, str):
+        return value, lambda text: text
+    return value.base64.decode("latin-1"), lambda text: raw_text(text.encode("latin-1"))
+
+
+def _decoded(data: bytes, media: MediaType | None, kind: Body) -> tuple[str, Callable[[str], bytes]] | None:
+    """Return the text of a body, and the way back; None if its charset is unknown or writes it otherwise."""
+    if kind is Body.FORM:
+        text = data.decode("utf-8", "surrogateescape")
+        return text, lambda changed: changed.encode("utf-8", "surrogateescape")
+    found = text_of(data, media, kind)
+    if found is None:
+        return None
+    named = media.charset if media else None
+    for codec in ("utf-8", "utf-8-sig", named, "latin-1", "utf-16-le", "utf-16-be"):
+        if codec is not None and (way := _way_back(data, found, codec)):
+            return found, way
+    return None
+
+
+def _way_back(data: bytes, text: str, codec: str) -> Callable[[str], bytes] | None:
+    try:
+        written = text.encode(codec)
+    except (UnicodeError, LookupError):
+        return None
+    return (lambda changed: changed.encode(codec)) if written == data else None

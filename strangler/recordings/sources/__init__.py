@@ -1,0 +1,1 @@
+"""Pairs of other tools' files: GoReplay, HAR, access logs."""
