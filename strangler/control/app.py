@@ -256,12 +256,19 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
     reload = _build_reload(launch, followers, events, first_loads, climbs)
-    rollouts = RolloutKeeper(store, events.publisher, own, climbs, put_in_force=reload.put_percents)
+    probe, processes = LegacyProbe(), ProcessesState()
+    rollouts = RolloutKeeper(
+        store,
+        events.publisher,
+        own,
+        climbs,
+        put_in_force=reload.put_percents,
+        has_successor=lambda: processes.has_successor,
+    )
     ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
-    probe, processes = LegacyProbe(), ProcessesState()
     # Files first: a control that is killed in between leaves no worker with what no file has.
     followers += [*before, first_loads, rollouts, ledger, workers, checks, shadow.runner, *events.followers]
     followers += [figures, base.tracing, only, approvals, *after]

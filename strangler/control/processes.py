@@ -11,6 +11,8 @@ class ProcessesState:
 
     processes: list[ProcessInfo] = field(default_factory=list)
     is_draining: bool = False
+    has_successor: bool = False
+    """Whether a new program is being started beside this one."""
 
     @property
     def workers(self) -> frozenset[str]:

@@ -69,8 +69,9 @@ class SupervisorEnd(FrameProtocol[FromSupervisor]):
             case Draining():
                 self._processes.is_draining = True
                 self.send(DrainSeen())
-            case Processes(processes):
+            case Processes(processes, has_successor):
                 self._processes.processes = processes
+                self._processes.has_successor = has_successor
                 self._links.set_living(self._processes.workers)
 
     def on_garbage(self, error: FrameError) -> None:

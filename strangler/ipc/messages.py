@@ -348,6 +348,8 @@ class Processes(_Message, frozen=True):
     """Supervisor to control: all processes that run now."""
 
     processes: list[ProcessInfo]
+    has_successor: bool = False
+    """Whether a new program is being started, whose workers have the percents of rollouts of its start."""
 
 
 ToSupervisor = Adopt | AdminCertificates | DrainSeen | StandsBy | Started

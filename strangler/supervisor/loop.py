@@ -74,7 +74,7 @@ class Supervisor:
         self._service_manager = ServiceManager()
         self._registration = Registration(state, sockets, admin_has_tls=outline.admin.tls is not None)
         self._origin_link = OriginLink(start.origin_fd if start else None)
-        self._predecessor = Predecessor(start, not state.is_ours, life, clock, self._on_predecessor)
+        self._predecessor = Predecessor(start, not state.is_ours, life, clock, self._on_other_program)
         spawner = Spawner(
             self._run, commands, sockets, self._settings, self._pipes, start.stderr_fd if start is not None else None
         )
@@ -96,7 +96,7 @@ class Supervisor:
             launcher,
             self._selector,
             clock,
-            self._share_listeners,
+            self._on_other_program,
         )
         self._takeover = Takeover(
             life,
@@ -217,8 +217,8 @@ class Supervisor:
                 if self._settings.try_adopt(message) and self._life.phase is Phase.RUNNING:
                     self._workers.fit(message.workers)
 
-    def _on_predecessor(self) -> None:
-        """Handle that our predecessor has made way, or is gone."""
+    def _on_other_program(self) -> None:
+        """Handle that our predecessor has made way or is gone, or that a successor is started or has failed."""
         self._share_listeners()
         self._publish_processes()
 
@@ -256,7 +256,8 @@ class Supervisor:
         if not self._predecessor.has_left_folder:  # control begins with our first message
             return
         own = ProcessInfo("supervisor", 0, self._run.name, os.getpid(), self._started, 0)
-        self._control.send(Processes([own, *self._children.infos(), *self._predecessor.workers]))
+        processes = [own, *self._children.infos(), *self._predecessor.workers]
+        self._control.send(Processes(processes, self._handover.successor is not None))
 
     def _share_listeners(self) -> None:
         """Publish to our workers whether others accept at their sockets: if so, what waits there survives our end."""

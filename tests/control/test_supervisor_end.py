@@ -98,6 +98,13 @@ async def test_workers_that_live_are_let_in_those_that_drain_included(talk: Talk
     assert [name for name in "abc" if talk.server.admits(Hello(0, name, 1, 1))] == ["a", "b"]
 
 
+async def test_a_program_that_is_started_beside_this_one_is_known_until_it_fails(talk: Talk) -> None:
+    for is_starting in (True, False):
+        await talk.say(Processes([], is_starting), Draining())
+        await talk.hears()
+        assert talk.processes.has_successor is is_starting
+
+
 async def test_settings_that_are_adopted_are_sent(talk: Talk) -> None:
     new = in_force(settings(), generation=7)
     talk.sender.adopt(new)

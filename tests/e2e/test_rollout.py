@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession, web
 
+from tests.e2e.commands import run
 from tests.e2e.serving import LegacyState, Proxy, legacy
 from tests.served import served
 
@@ -214,6 +215,24 @@ async def test_a_restart_of_the_whole_proxy_keeps_every_caller_where_it_is(
             assert await this.callers.call_all() == before
         assert (await this.status())["state"] == "running"
         this.check_file()
+
+
+async def test_a_restart_without_a_gap_takes_no_caller_back_in_the_middle_of_a_climb(
+    tmp_path: Path, upstream: LegacyState
+) -> None:
+    async with rolling(tmp_path, upstream, callers=1) as this:
+        steps = ", ".join(str(percent) for percent in range(10, 101, 6))
+        plan = this.content.decode().replace("10, 30, 60, 100", steps).replace("hold: 1s", "hold: 0s")
+        this.proxy.edit(plan.replace("look: 500ms", "look: 100ms"))
+        await this.proxy.until(lambda: this.proxy.has_generation(2))
+        await this.command("start")
+        async with this.callers.calling():
+            await this.at(16)
+            status, output = await run(tmp_path, "restart")
+            assert status == 0, output
+            await this.at((await this.status())["percent"] + 6)
+            await this.settled()
+        assert this.callers.moved_back == []
 
 
 async def test_a_worker_that_starts_while_control_is_down_begins_with_the_percent(

@@ -47,7 +47,7 @@ class RolloutKeeper(RolloutViews):
     """Drives the rollouts in `climbs`. `wall_clock` returns Unix time.
 
     `put_in_force` makes the percents of `ClimbsState.effective` those of all workers, and returns the generation that
-    has them.
+    has them. `has_successor`: whether a new program is being started, whose workers serve before they hear of a step.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class RolloutKeeper(RolloutViews):
         climbs: ClimbsState,
         put_in_force: Callable[[], int],
         wall_clock: Callable[[], float] = time.time,
+        has_successor: Callable[[], bool] = lambda: False,
     ) -> None:
         saver = RolloutSaver(store, publisher, climbs)
         super().__init__(climbs, saver)
@@ -65,7 +66,7 @@ class RolloutKeeper(RolloutViews):
         self._now = wall_clock
         self._percents = PercentsInForce(store.folder, climbs, put_in_force)
         self._moves = RolloutMoves(climbs, saver, self._percents, wall_clock)
-        self._stepping = RolloutStepping(store, own, climbs, self._moves, wall_clock)
+        self._stepping = RolloutStepping(store, own, climbs, self._moves, wall_clock, has_successor)
         self._acting = asyncio.Lock()
 
     # 1. From start to end

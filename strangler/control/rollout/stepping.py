@@ -17,7 +17,10 @@ from strangler.state.store import Store
 
 
 class RolloutStepping:
-    """Looks at rollouts, and moves those that are due. `wall_clock` returns Unix time."""
+    """Looks at rollouts, and moves those that are due. `wall_clock` returns Unix time.
+
+    No step up is taken while there `has_successor`: a new program that is being started.
+    """
 
     def __init__(
         self,
@@ -26,12 +29,14 @@ class RolloutStepping:
         climbs: ClimbsState,
         moves: RolloutMoves,
         wall_clock: Callable[[], float],
+        has_successor: Callable[[], bool],
     ) -> None:
         self._store = store
         self._own = own
         self._climbs = climbs
         self._moves = moves
         self._now = wall_clock
+        self._has_successor = has_successor
 
     async def advance(self, climb: ClimbState) -> None:
         """Do what is due of a rollout: at most one step. A provisional one stays where it is."""
@@ -56,7 +61,8 @@ class RolloutStepping:
             return
         counted = replace(before, counts=before.counts.plus(counts), looked_at=now, looks=after.looks, failed_looks=0)
         climb.position = counted  # so that nothing is lost if the step cannot be stored
-        await self._moves.store_first(climb, after, report(climb, changes))
+        if not self._has_successor():
+            await self._moves.store_first(climb, after, report(climb, changes))
 
     async def _gate(self, climb: ClimbState, now: float) -> Verdict:
         """Return the verdict of all routes' gates. At 0 % it is asked for every second, and found at each look."""

@@ -6,7 +6,7 @@ from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import WaitsFor, step_above, step_below
 from strangler.times import rfc3339
 
-_PAUSING = ("failed", "waiting", "pause")
+_PAUSING = ("failed", "waiting", "pause", "back")
 """The moves that may have paused a rollout."""
 
 
@@ -43,8 +43,9 @@ def _cause(climb: ClimbState) -> str:
     last = next((move for move in reversed(climb.moves) if move.what in _PAUSING), None)
     if last is None:
         return ""
-    if last.what == "pause":
-        return f" by {last.who}{f': {last.why}' if last.why else ''}"
+    if last.who:
+        what = "" if last.what == "pause" else ", since it was sent back"
+        return f"{what} by {last.who}{f': {last.why}' if last.why else ''}"
     text = last.why.removesuffix("; paused until somebody resumes it")
     if text == "paused until somebody resumes it":
         failed = next((move for move in reversed(climb.moves) if move.what == "failed"), None)

@@ -43,7 +43,7 @@ def advance(position: Position, settings: RolloutSettings, now: float, numbers: 
         return replace(position, waits_for=WaitsFor.KILL_SWITCH, until=None), ()
     if position.state is RolloutState.DONE:
         return position, ()
-    position = replace(position, counts=position.counts.plus(numbers.counts))
+    position = _until_now(replace(position, counts=position.counts.plus(numbers.counts)), now)
     if position.state is RolloutState.BACKING:
         return _back(position, settings, now)
     if position.state is RolloutState.RUNNING and not position.percent:
@@ -51,6 +51,18 @@ def advance(position: Position, settings: RolloutSettings, now: float, numbers: 
     if position.state is RolloutState.WAITING or not position.percent or not _is_due(position, settings, now):
         return position, ()
     return _look(position, settings, now, numbers)
+
+
+def _until_now(position: Position, now: float) -> Position:
+    """Return the position without times to come: once a clock was set back, its step and its last look are of now."""
+    ahead_s = position.since - now
+    if ahead_s > 0:
+        until = (
+            position.until if position.waits_for is not WaitsFor.HOLD else position.until and position.until - ahead_s
+        )
+        position = replace(position, since=now, until=until)
+    is_look_ahead = position.looked_at is not None and position.looked_at > now
+    return replace(position, looked_at=now) if is_look_ahead else position
 
 
 def _is_due(position: Position, settings: RolloutSettings, now: float) -> bool:
@@ -232,7 +244,7 @@ def _approved(position: Position, settings: RolloutSettings) -> Position:
         text = "the last step is reached" if step is None else f"{step:g} %, the next step, needs no approval"
         raise NoTransitionError(f"nothing waits for an approval: {text}; {hint}")
     if position.approved == step:
-        raise NoTransitionError(f"{step:g} % is approved already; it is entered once all else allows it")
+        raise NoTransitionError(f"{step:g} % is approved already; it is entered once nothing else keeps it back")
     approved = replace(position, approved=step)
     if position.waits_for is not WaitsFor.APPROVAL:
         return approved

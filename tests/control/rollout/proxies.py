@@ -69,6 +69,7 @@ class Proxy:
         self.now = 1_000_000.0
         self.dies: str | None = None
         self.switch = kill_switch.OFF
+        self.has_successor = False
         self.percents: list[float] = []
         self.open(*routes or (rolled(),))
 
@@ -94,7 +95,15 @@ class Proxy:
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None
         self.climbs = ClimbsState(self.in_force, self.switch, self.generation)
-        self.keeper = RolloutKeeper(self.store, self.publisher, own, self.climbs, self.push, lambda: self.now)
+        self.keeper = RolloutKeeper(
+            self.store,
+            self.publisher,
+            own,
+            self.climbs,
+            self.push,
+            lambda: self.now,
+            lambda: self.has_successor,
+        )
         await self.keeper.restore()
         self.keeper.begin()
         return self

@@ -1,5 +1,6 @@
 """The keeper of rollouts: with a clock that is told, a real store, and a control that is killed at every point."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,21 @@ async def test_a_step_up_waits_for_a_store_that_works(proxy: Proxy) -> None:
     assert [to for _, _, to in await proxy.events()] == [1, 5, 25], "the step is announced once"
 
 
+async def test_a_step_up_waits_while_a_new_program_is_started_and_a_fall_does_not(proxy: Proxy) -> None:
+    """The workers of the new one serve before they hear of a step: they would take its callers back."""
+    await proxy.climb(5, GOOD)
+    proxy.has_successor = True
+    await proxy.look(GOOD, times=30)
+    assert (proxy.percent, proxy.position.percent) == (5, 5)
+    proxy.has_successor = False
+    await proxy.look(GOOD)
+    assert proxy.percent == 25
+    assert [to for _, _, to in await proxy.events()] == [1, 5, 25], "the step is announced once"
+    proxy.has_successor = True
+    await proxy.look(BAD, times=3)
+    assert proxy.percent == 5
+
+
 async def test_a_fall_does_not_wait_for_the_store(proxy: Proxy) -> None:
     await proxy.climb(25, GOOD)
     proxy.store.is_full = True
@@ -86,6 +102,17 @@ async def test_bad_looks_step_back_and_pause_at_the_second_fall(proxy: Proxy) ->
     assert (proxy.percent, proxy.position.state) == (5, RolloutState.PAUSED)
     assert (await proxy.documents())[-1].data["waits_for"] == "resume"
     assert "3 looks in a row were bad" in proxy.keeper.find("orders").why
+
+
+async def test_a_rollout_that_was_sent_back_to_0_says_so_and_names_no_earlier_pause(proxy: Proxy) -> None:
+    await proxy.climb(5, GOOD)
+    for command, actor in (("pause", "ana"), ("resume", "ana"), ("back", "bob")):
+        await proxy.keeper.command("orders", command, actor, "it is late")
+    await proxy.look(NOTHING, times=5)
+    assert (proxy.percent, proxy.position.state) == (0, RolloutState.PAUSED)
+    assert proxy.keeper.find("orders").why == (
+        "it is paused, since it was sent back by bob: it is late; to go on: strangler rollout resume orders"
+    )
 
 
 @pytest.mark.parametrize("command", ["pause", "back"])
@@ -140,6 +167,22 @@ async def test_an_approval_of_another_percent_is_refused(tmp_path: Path) -> None
     await proxy.look(GOOD)
     assert proxy.percent == 5
     assert proxy.position.announced_at is None
+    await proxy.end()
+
+
+async def test_of_two_approvals_at_once_one_is_followed_and_in_the_audit(tmp_path: Path) -> None:
+    proxy = await Proxy(tmp_path, with_plan(approve=(5.0,))).control()
+    await (await proxy.climb(1, GOOD)).look(GOOD, times=15)
+    assert "approve" in proxy.keeper.find("orders").commands
+    approvals = [proxy.keeper.command("orders", "approve", name, percent=5) for name in ("ana", "bob")]
+    _, second = await asyncio.gather(*approvals, return_exceptions=True)
+    assert isinstance(second, NoTransitionError)
+    assert "5 % is approved already" in str(second)
+    assert "approve" not in proxy.keeper.find("orders").commands
+    rows = await proxy.store.call(
+        lambda connection: connection.execute("SELECT who FROM audit WHERE what = 'rollout approve'").fetchall()
+    )
+    assert rows == [("ana",)]
     await proxy.end()
 
 

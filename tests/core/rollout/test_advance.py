@@ -144,6 +144,26 @@ def test_bad_looks_in_a_row_do_what_the_plan_says(then: str, after: tuple[str, f
     assert failed.look.verdict is LookVerdict.BAD
 
 
+@pytest.mark.parametrize("is_back", [False, True], ids=["up", "down"])
+def test_a_clock_that_was_set_back_by_a_day_holds_nothing_up(is_back: bool) -> None:
+    climb = Climb().to(25)
+    climb.on(*[E.BACK] if is_back else [])
+    before, climb.now = climb.position, climb.now - 24 * 60 * MINUTE
+    assert climb.look(NOTHING).position.percent == before.percent
+    assert climb.position.until == climb.now + (PLAN.back_hold_s if is_back else PLAN.hold_s)
+    climb.look(GOOD, times=12)
+    assert climb.position.percent == (0 if is_back else 50)
+
+
+def test_a_clock_that_was_set_forward_by_a_day_steps_once() -> None:
+    climb = Climb().to(25)
+    climb.now += 24 * 60 * MINUTE
+    climb.look(GOOD)
+    assert climb.position.percent == 50
+    climb.look(GOOD, times=9)
+    assert climb.position.percent == 50, "each step is held for its own time"
+
+
 def test_a_good_look_ends_a_row_of_bad_ones_and_not_enough_does_not() -> None:
     climb = Climb().to(5).look(BAD)
     assert climb.position.failed_looks == 1
