@@ -91,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.compare",
         "core.compare.accept_rules",
         "core.compare.model",
+        "core.rollout",
         "core.routing",
         "state",
         "times",

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from strangler.config.quantities import duration_text, share_text
 from strangler.core.rollout_percents import rollout_groups
 from strangler.core.rollout_settings import RolloutSettings
+from strangler.core.rollout_text import routes_text
 from strangler.core.settings import RouteSettings, Settings
 
 Groups = Mapping[str, tuple[RouteSettings, ...]]
@@ -20,10 +21,8 @@ def rollout_notes(before: Settings | None, after: Settings) -> list[str]:
 
 
 def _about(group: str, routes: tuple[RouteSettings, ...]) -> str:
-    names = ", ".join(f"'{route.name}'" for route in routes)
-    if len(routes) == 1:
-        return f"route {names}"
-    return f"routes {names} of group '{group}'"
+    text = routes_text([route.name for route in routes])
+    return text if len(routes) == 1 else f"{text} of group '{group}'"
 
 
 def _of_group(group: str, before: tuple[RouteSettings, ...], after: tuple[RouteSettings, ...]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strangler.core.documents import RolloutsDocument, RolloutStatus
+from strangler.core.rollout_text import routes_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,7 @@ class RolloutUnit:
     @property
     def subject(self) -> str:
         """`route 'orders'`, or `routes 'orders' and 'carts'`."""
-        *others, last = [f"'{name}'" for name in self.routes]
-        return f"routes {', '.join(others)} and {last}" if others else f"route {last}"
+        return routes_text(self.routes)
 
 
 def units_of(document: RolloutsDocument) -> list[RolloutUnit]:

@@ -24,7 +24,7 @@ from strangler.core.documents import (
 from strangler.core.gate import cut_percent
 from strangler.core.kill_switch_text import kill_switch_note
 from strangler.core.retire_text import refuses, retire_text
-from strangler.core.rollout_text import next_percent, waits_text
+from strangler.core.rollout_text import WAITS_FOR_PERSON, next_percent, routes_text, waits_text
 from strangler.core.slowness import slow_text
 from strangler.evidence.stopped_routes import stopped_text
 
@@ -108,16 +108,21 @@ def _shadow(route: RouteStatus) -> list[str]:
 
 
 def _rollouts(routes: Sequence[RouteStatus]) -> list[str]:
-    """Return the lines about rollouts that wait for a person."""
+    """Return the lines about rollouts that wait for a person: one for the routes that climb as one."""
+    names: dict[str, list[str]] = {}
+    for route in routes:
+        if route.rollout is not None:
+            names.setdefault(route.rollout.group, []).append(route.name)
     lines = []
     for route in routes:
         short = route.rollout
-        if short is not None and short.waits_for in ("approve", "resume"):
-            percent = next_percent(short.steps, route.percent)
-            name = escape(shlex.quote(route.name))
-            command = f"`strangler rollout {short.waits_for} {name}`, or see `strangler rollout status {name}`"
-            about = f"its rollout is {short.state}, and waits for {waits_text(short.waits_for, percent)}"
-            lines.append(f"[yellow]route '{escape(route.name)}'[/]: {about}: {command}")
+        if short is None or short.waits_for not in WAITS_FOR_PERSON or names[short.group][0] != route.name:
+            continue
+        together, name = names[short.group], escape(shlex.quote(route.name))
+        command = f"`strangler rollout {short.waits_for} {name}`, or see `strangler rollout status {name}`"
+        waits = waits_text(short.waits_for, next_percent(short.steps, route.percent))
+        about = f"{'its' if len(together) == 1 else 'their'} rollout is {short.state}, and waits for {waits}"
+        lines.append(f"[yellow]{escape(routes_text(together))}[/]: {about}: {command}")
     return lines
 
 
@@ -224,7 +229,7 @@ def percent(route: RouteStatus) -> str:
 def _climbing(rollout: RolloutShort) -> str:
     """Return `running 3/5`: the state of a rollout and its step; a state that is waited for by a person is marked."""
     text = f"{rollout.state} {rollout.step}/{len(rollout.steps)}"
-    return f"[yellow]{text}[/]" if rollout.waits_for in ("approve", "resume") else text
+    return f"[yellow]{text}[/]" if rollout.waits_for in WAITS_FOR_PERSON else text
 
 
 def candidate(route: RouteStatus) -> str:

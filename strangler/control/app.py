@@ -24,13 +24,13 @@ from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics_source import MetricsFilter, MetricsSource
-from strangler.control.operator_actions import Operator, log_turn
+from strangler.control.operator_actions import KillSwitchListener, Operator, log_turn
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.reload import Follower, InForce, ReloadState
-from strangler.control.rollout import stored as stored_rollouts
 from strangler.control.rollout.approval_links import ApprovalLinks
+from strangler.control.rollout.climbs import ClimbsState
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
@@ -42,6 +42,7 @@ from strangler.control.tracing import TracingState
 from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument, StoredEvent
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
+from strangler.evidence import stored_rollouts
 from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ledger import stored
 from strangler.state import kill_switch
@@ -90,7 +91,7 @@ class ControlApp:
     shadow: ShadowParts
     figures: FiguresState
     checks: HealthChecks
-    keeper: FirstLoadsKeeper
+    first_loads: FirstLoadsKeeper
     ledger: LedgerKeeper
     rollouts: RolloutKeeper
     reload: ReloadState
@@ -110,7 +111,7 @@ class ControlApp:
         await self.shadow.runner.restore()
         await self.events.restore(in_force)
         await self.rollouts.restore()
-        self.keeper.adopt(in_force)
+        self.first_loads.adopt(in_force)
         self.links.shared.adopt(in_force.settings.upstreams, in_force.generation)
         switch = self.links.kill_switch
         if switch.on:
@@ -250,44 +251,32 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     """
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    approvals = ApprovalLinks(launch.folder, settings.admin)
+    approvals, first_loads = ApprovalLinks(launch.folder, settings.admin), FirstLoadsKeeper(launch.folder)
     events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
-    ledger = LedgerKeeper(store, workers, settings)
-    processes = ProcessesState()
+    climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
+    followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
+    reload = _build_reload(launch, followers, events, first_loads, climbs)
+    probe, processes = LegacyProbe(), ProcessesState()
     rollouts = RolloutKeeper(
         store,
         events.publisher,
         own,
-        settings,
-        links.kill_switch,
-        put_in_force=lambda: reload.put_percents(),
-        generation=launch.in_force.generation,
+        climbs,
+        put_in_force=reload.put_percents,
         has_successor=lambda: processes.has_successor,
     )
+    ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
-    listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts)
-    server = LinkServer(workers, own, listeners)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
-    keeper = FirstLoadsKeeper(launch.folder)
-    inner: list[Follower] = [keeper, rollouts, ledger, workers, checks, shadow.runner, *events.followers, figures]
-    inner += [base.tracing, only, approvals]
-    reload = ReloadState(
-        launch.config,
-        launch.environ,
-        launch.first,
-        launch.in_force,
-        [*before, *inner, *after],
-        rejected=events.changes.rejected,
-        first_loads=lambda: keeper.known,
-        effective=rollouts.effective,
-    )
-    probe = LegacyProbe()
+    # Files first: a control that is killed in between leaves no worker with what no file has.
+    followers += [*before, first_loads, rollouts, ledger, workers, checks, shadow.runner, *events.followers]
+    followers += [figures, base.tracing, only, approvals, *after]
     return ControlApp(
         launch=launch,
         store=store,
         links=links,
-        server=server,
+        server=_build_server(base, events, shadow, ledger, rollouts),
         workers=workers,
         processes=processes,
         history=HistoryState(),
@@ -299,18 +288,11 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         shadow=shadow,
         figures=figures,
         checks=checks,
-        keeper=keeper,
+        first_loads=first_loads,
         ledger=ledger,
         rollouts=rollouts,
         reload=reload,
-        operator=Operator(
-            store,
-            links,
-            shadow.table,
-            shadow.switch,
-            [workers, shadow.runner, rollouts],
-            publish_turn=events.changes.kill_switch_turned,
-        ),
+        operator=_build_operator(base, events, shadow, rollouts),
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
@@ -355,3 +337,35 @@ def _build_shadow(
     return assemble_shadow(
         launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree
     )
+
+
+def _build_reload(
+    launch: Launch,
+    followers: Sequence[Follower],
+    events: EventParts,
+    first_loads: FirstLoadsKeeper,
+    climbs: ClimbsState,
+) -> ReloadState:
+    return ReloadState(
+        launch.config,
+        launch.environ,
+        launch.first,
+        launch.in_force,
+        followers,
+        rejected=events.changes.rejected,
+        first_loads=lambda: first_loads.known,
+        effective=climbs.effective,
+    )
+
+
+def _build_server(
+    base: _Base, events: EventParts, shadow: ShadowParts, ledger: LedgerKeeper, rollouts: RolloutKeeper
+) -> LinkServer:
+    listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts)
+    return LinkServer(base.workers, base.own, listeners)
+
+
+def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: RolloutKeeper) -> Operator:
+    listeners: list[KillSwitchListener] = [base.workers, shadow.runner, rollouts]
+    turned = events.changes.kill_switch_turned
+    return Operator(base.store, base.links, shadow.table, shadow.switch, listeners, publish_turn=turned)

@@ -7,16 +7,20 @@ _MOST_STEPS: Final = 9
 """The most percents of a ladder; of a longer one those around the present percent are left, and both ends."""
 _GAP: Final = "…"
 
+WAITS_FOR_PERSON: Final = ("approve", "resume")
+"""The values of `waits_for` that call for a person. A rollout that was never started may be meant for later."""
+
 _WAITS: Final = {
-    "start": "start",
-    "resume": "resume",
-    "evidence": "evidence",
-    "hold": "hold",
-    "gate": "gate",
-    "approve": "approval",
-    "within": "window",
-    "kill_switch": "kill switch",
+    "start": ("start", "to be started"),
+    "resume": ("resume", "to be resumed"),
+    "evidence": ("evidence", "for evidence"),
+    "hold": ("hold", "until the step has held"),
+    "gate": ("gate", "for the route's gate"),
+    "approve": ("approval", "for an approval"),
+    "within": ("window", "for its window"),
+    "kill_switch": ("kill switch", "for the kill switch to be off, and the route to be enabled"),
 }
+"""By `waits_for`: a word or two for a column, and the words behind `it waits`."""
 
 
 def ladder_text(steps: Sequence[float], percent: float) -> str:
@@ -41,13 +45,24 @@ def waits_text(waits_for: str | None, percent: float | None = None) -> str:
     """Return what a rollout waits for, in a word or two. `percent`: that of the next step."""
     if waits_for is None:
         return "-"
-    text = _WAITS.get(waits_for, waits_for)
+    text, _ = _WAITS.get(waits_for, (waits_for, ""))
     return f"{text} of {percent:g} %" if waits_for == "approve" and percent is not None else text
+
+
+def waits_phrase(waits_for: str) -> str:
+    """Return the words for what a rollout waits for, behind `it waits`."""
+    return _WAITS.get(waits_for, ("", f"for {waits_for}"))[1]
 
 
 def next_percent(steps: Sequence[float], percent: float) -> float | None:
     """Return the percent of the next step up; None on the last."""
     return next((step for step in steps if step > percent), None)
+
+
+def routes_text(names: Sequence[str]) -> str:
+    """Return `route 'orders'`, or `routes 'orders' and 'carts'`."""
+    *others, last = [f"'{name}'" for name in names]
+    return f"routes {', '.join(others)} and {last}" if others else f"route {last}"
 
 
 def look_text(verdict: str) -> str:

@@ -13,6 +13,8 @@ from strangler.http1.request import Request
 from strangler.worker.capture import NO_CAPTURE, Capture
 from strangler.worker.trace import Trace
 
+_SHADOW = b"x-strangler-shadow"
+
 
 class Call(Request):
     """A request with its progress. Only the code that serves it writes to it; telemetry reads it at the end."""
@@ -82,6 +84,11 @@ class Call(Request):
         self.is_fallback = self.is_counted = False
         self.no_fallback = self.no_retry = self.end = self.failed_parts = None
         self.capture = NO_CAPTURE
+
+    @property
+    def is_shadow(self) -> bool:
+        """True if it is a shadow that another proxy has sent, one that is trusted: no client waits for its response."""
+        return self.client.forwarded.is_trusted and _SHADOW in self.fields
 
     @property
     def is_resendable(self) -> bool:

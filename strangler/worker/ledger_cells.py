@@ -35,7 +35,6 @@ CellKey = tuple[bytes, bytes, str, str, int, bytes, tuple[bytes, ...]]
 """The path, method, route, arm, status, value of the field that names the caller, and values that split the path."""
 
 _CLIENT_GONE = Fault.CLIENT_GONE
-_SHADOW = b"x-strangler-shadow"
 _VALUES = re.compile(rb"(?<![\w-])(?=[\w-]{8})[A-Za-z_-]*+\d[A-Za-z_-]*+\d[\w-]*+|\d{3,}")
 """The parts of a path that are values rather than words, as far as a glance tells."""
 _NO_VALUES: tuple[bytes, ...] = ()
@@ -109,8 +108,7 @@ class LedgerCells:
     def count(self, call: Call, route: str, duration_s: float) -> None:
         """Count a call that is over, or an endless one that begins, if an arm was asked, or `retire` has refused it.
 
-        What the proxy itself refuses, or redirects to https, is no call of an endpoint, and neither is a shadow that
-        another proxy has sent.
+        What the proxy itself refuses, or redirects to https, is no call of an endpoint.
         """
         names = self._names
         if names is None:
@@ -118,8 +116,6 @@ class LedgerCells:
         if not route and (not call.arm or call.plan.refusal is not None):
             return
         fields = call.fields
-        if call.client.forwarded.is_trusted and _SHADOW in fields:
-            return
         path = call.path
         if len(path) > MAX_PATH_BYTES:
             path = path[:MAX_PATH_BYTES]

@@ -57,7 +57,9 @@ class Telemetry:
             self._link.offer(_spans(call, call.trace.notes, route, duration_s))
 
     def _count(self, call: Call, name: str, duration_s: float) -> None:
-        """Count a request in the ledger, and for the rollout of its route."""
+        """Count a request in the ledger, and for the rollout of its route. Another proxy's shadow is nobody's call."""
+        if call.is_shadow:
+            return
         self._ledger.count(call, name, duration_s)
         route = call.plan.route
         if route is not None and route.has_rollout:

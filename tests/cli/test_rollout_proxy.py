@@ -155,4 +155,7 @@ async def test_the_status_has_the_state_and_the_step_beside_the_percent(control:
     await control.rollouts.tick()
     output = (await run("status")).output
     assert "0% running 0/2" in output
-    assert "its rollout is running, and waits for approval of 5 %: `strangler rollout approve orders`" in output
+    assert (
+        "routes 'orders' and 'carts': their rollout is running, and waits for approval of 5 %: `strangler rollout"
+        in output
+    )

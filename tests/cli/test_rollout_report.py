@@ -15,14 +15,13 @@ from click.testing import CliRunner
 from strangler.cli import main
 from strangler.cli._rollout_page import rollout_section
 from strangler.control.admin import application
-from strangler.control.rollout import stored
 from strangler.core.documents import ReportDocument, RolloutReport
 from strangler.core.rollout.judgement import ArmNumbers, LookRecord, LookVerdict
 from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import Position
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings
-from strangler.evidence import reading
+from strangler.evidence import reading, stored_rollouts
 from strangler.evidence.rollout_history import rollout_reports
 from strangler.evidence.tables import prepare
 from strangler.state.files import STORE
@@ -50,12 +49,12 @@ BAD = LookRecord(
     AT + 240, 5.0, LookVerdict.BAD, ("it failed more",), ArmNumbers(9100, 9, 121.0), ArmNumbers(3500, 88, None), 140
 )
 MOVES = [
-    stored.StoredMove(AT, 0.0, 0.0, "start", "release 1.4", "ana"),
-    stored.StoredMove(AT, 0.0, 1.0, "stepped", "it begins"),
-    stored.StoredMove(AT + 60, 1.0, 5.0, "waiting", "5 % waits for an approval", look=GOOD),
-    stored.StoredMove(AT + 90, 1.0, 5.0, "approve", "looks <b>well</b>", "ben"),
-    stored.StoredMove(AT + 120, 1.0, 5.0, "stepped", "the look was good", look=GOOD),
-    stored.StoredMove(AT + 240, 5.0, 1.0, "failed", "3 looks in a row were bad", look=BAD),
+    stored_rollouts.StoredMove(AT, 0.0, 0.0, "start", "release 1.4", "ana"),
+    stored_rollouts.StoredMove(AT, 0.0, 1.0, "stepped", "it begins"),
+    stored_rollouts.StoredMove(AT + 60, 1.0, 5.0, "waiting", "5 % waits for an approval", look=GOOD),
+    stored_rollouts.StoredMove(AT + 90, 1.0, 5.0, "approve", "looks <b>well</b>", "ben"),
+    stored_rollouts.StoredMove(AT + 120, 1.0, 5.0, "stepped", "the look was good", look=GOOD),
+    stored_rollouts.StoredMove(AT + 240, 5.0, 1.0, "failed", "3 looks in a row were bad", look=BAD),
 ]
 
 
@@ -64,9 +63,11 @@ def fill(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     with closing(sqlite3.connect(folder / STORE)) as connection, connection:
         prepare(connection)
-        connection.executescript(stored.SCHEMA)
+        connection.executescript(stored_rollouts.SCHEMA)
         position = Position(state=RolloutState.RUNNING, percent=1.0, since=AT + 240, looks=(GOOD, BAD))
-        stored.save(connection, {"shop": stored.StoredPosition(position)}, [("shop", each) for each in MOVES])
+        stored_rollouts.save(
+            connection, {"shop": stored_rollouts.StoredPosition(position)}, [("shop", each) for each in MOVES]
+        )
 
 
 def climbing(name: str, group: str, *steps: float) -> RouteSettings:

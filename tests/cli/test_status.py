@@ -40,18 +40,18 @@ STEPS = [1.0, 5.0, 25.0, 50.0, 100.0]
     ("rollout", "text", "command"),
     [
         (None, "25%", None),
-        (RolloutShort("running", 3, STEPS, "evidence"), "25% running 3/5", None),
+        (RolloutShort("running", 3, STEPS, "evidence", "orders"), "25% running 3/5", None),
         (
-            RolloutShort("running", 3, STEPS, "approve"),
+            RolloutShort("running", 3, STEPS, "approve", "orders"),
             "25% [yellow]running 3/5[/]",
             "its rollout is running, and waits for approval of 50 %: `strangler rollout approve orders`",
         ),
         (
-            RolloutShort("paused", 3, STEPS, "resume"),
+            RolloutShort("paused", 3, STEPS, "resume", "orders"),
             "25% [yellow]paused 3/5[/]",
             "its rollout is paused, and waits for resume: `strangler rollout resume orders`",
         ),
-        (RolloutShort("done", 5, STEPS, None), "25% done 5/5", None),
+        (RolloutShort("done", 5, STEPS, None, "orders"), "25% done 5/5", None),
     ],
     ids=["no rollout", "running", "an approval", "paused", "done"],
 )
@@ -64,6 +64,20 @@ def test_a_route_that_climbs_has_its_state_and_step_beside_its_percent(
     lines = [line for line in notices(msgspec.structs.replace(STATUS, routes=[climbing])) if "rollout" in line]
     assert len(lines) == (command is not None)
     assert command is None or command in lines[0]
+
+
+def test_routes_that_climb_as_one_have_one_line() -> None:
+    (route,) = STATUS.routes
+    routes = [
+        msgspec.structs.replace(route, name=name, rollout=RolloutShort("paused", 3, STEPS, "resume", group))
+        for name, group in (("orders", "shop"), ("login", "login"), ("carts", "shop"), ("prices", "shop"))
+    ]
+    lines = [line for line in notices(msgspec.structs.replace(STATUS, routes=routes)) if "rollout" in line]
+    assert [line.partition(": ")[0] for line in lines] == [
+        "[yellow]routes 'orders', 'carts' and 'prices'[/]",
+        "[yellow]route 'login'[/]",
+    ]
+    assert "`strangler rollout resume orders`" in lines[0]
 
 
 KILLED = {"orders": RouteKillSwitch("slow [/]", "2026-11-23T08:00:00.123Z"), "gone": RouteKillSwitch("", None)}

@@ -103,7 +103,9 @@ class FixedRollouts:
 
     def short(self, route: str) -> RolloutShort | None:
         found = self.of(route)
-        return None if found is None else RolloutShort(found.state, found.step, found.steps, found.waits_for)
+        if found is None:
+            return None
+        return RolloutShort(found.state, found.step, found.steps, found.waits_for, found.group)
 
     async def close(self) -> None:
         """Nothing is left to be stored."""

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 from aiohttp import ClientResponse
 
-from strangler.control.rollout.keeper import UnknownRolloutError
+from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.core.rollout.machine import NoTransitionError
 from strangler.state.store import StoreError
 from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Browser, Open

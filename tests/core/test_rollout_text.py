@@ -2,7 +2,8 @@
 
 import pytest
 
-from strangler.core.rollout_text import ladder_text, next_percent, percents_text, step_text, waits_text
+from strangler.core.rollout.position import WaitsFor
+from strangler.core.rollout_text import ladder_text, next_percent, percents_text, step_text, waits_phrase, waits_text
 
 STEPS = [1.0, 5.0, 25.0, 50.0, 100.0]
 MANY = [float(step) for step in range(5, 105, 5)]
@@ -46,6 +47,17 @@ def test_the_next_percent_is_the_step_above() -> None:
 )
 def test_what_it_waits_for_is_a_word(waits_for: str | None, percent: float | None, text: str) -> None:
     assert waits_text(waits_for, percent) == text
+
+
+@pytest.mark.parametrize("waits_for", WaitsFor)
+def test_everything_that_is_waited_for_has_its_words(waits_for: WaitsFor) -> None:
+    assert waits_text(waits_for).replace(" ", "").isalpha()
+    assert waits_phrase(waits_for) != f"for {waits_for}" or waits_for == "evidence"
+
+
+def test_the_words_go_on_after_it_waits() -> None:
+    assert waits_phrase("within") == "for its window"
+    assert waits_phrase("something_new") == "for something_new"
 
 
 def test_a_step_is_counted_from_the_first() -> None:

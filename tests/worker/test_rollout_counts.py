@@ -251,6 +251,17 @@ async def test_times_are_those_of_the_metrics_and_a_fallback_is_the_candidates(
     assert counts.legacy.requests == 0
 
 
+@pytest.mark.parametrize(("trusted", "counted"), [(("127.0.0.1/32",), 1), ((), 2)], ids=["trusted", "anybody"])
+async def test_a_shadow_is_counted_for_nobody_if_a_trusted_proxy_has_sent_it(
+    trusted: tuple[str, ...], counted: int, serve: Serve, legacy: ScriptedUpstream, candidate: ScriptedUpstream
+) -> None:
+    made = two_arms(legacy, candidate, rollout=RolloutSettings(), general={"trusted_proxies": trusted})
+    running = await serve(made)
+    await running.ask(request("/api", "X-Strangler-Shadow: 1", "X-User-Id: ana"))
+    await running.ask(request("/api", "X-User-Id: ana"))
+    assert by_arm(running.context.rollouts.finish()) == {"candidate": (counted, 0)}
+
+
 def test_a_request_that_a_bug_ended_is_neither_arms(worker: Worker) -> None:
     worker.serve(snapshot(), Served(status=0))
     assert worker.counting.finish() == []

@@ -14,7 +14,7 @@ from strangler.config.load import load
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
 from strangler.control.operator_actions import TurnRefusedError
-from strangler.control.rollout.keeper import UnknownRolloutError
+from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent

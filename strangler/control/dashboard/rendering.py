@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from strangler.config.quantities import duration_text
 from strangler.control.dashboard.ledger_view import endpoint_url
-from strangler.control.dashboard.rollout_view import rollout_text, rollout_url, waits_text
+from strangler.control.dashboard.rollout_view import rollout_text, rollout_url
 from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.gate import cut_percent
 from strangler.core.ledger_text import meaning_of
 from strangler.core.plain import plain_line
+from strangler.core.rollout_text import waits_phrase
 from strangler.evidence.side_by_side import value_text
 from strangler.evidence.stopped_routes import stopped_text
 
@@ -51,7 +52,7 @@ def environment() -> "Environment":
         "exact": exact_percent,
         "rollout": rollout_text,
         "rollout_url": rollout_url,
-        "waits": waits_text,
+        "waits": waits_phrase,
     }
     return made
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from strangler.control.dashboard.page_content import Content
-from strangler.control.dashboard.rollout_view import awaited_percent, ladder, last_look
+from strangler.control.dashboard.rollout_view import ladder, last_look
 from strangler.core.documents import RolloutsDocument, RolloutStatus
 from strangler.core.rollout.position import Position
+from strangler.core.rollout_percents import rollout_groups
+from strangler.core.rollout_text import next_percent
 from strangler.core.settings import Settings
 
 MAX_NEWEST: Final = 5
@@ -78,7 +80,7 @@ def rollout_page(state: RolloutControl, name: str) -> Content | None:
         "earlier": looks[MAX_NEWEST:],
         "plan": route.rollout,
         "ladder": ladder(status, route.rollout),
-        "awaited": awaited_percent(status),
+        "awaited": next_percent(status.steps, status.percent),
         "look": last_look(status),
         "others": group_routes(state.settings, status.group, without=name),
     }
@@ -87,8 +89,4 @@ def rollout_page(state: RolloutControl, name: str) -> Content | None:
 
 def group_routes(settings: Settings, group: str, *, without: str = "") -> list[str]:
     """Return the names of the routes whose rollouts move as one, in the order of routes.yaml."""
-    return [
-        route.name
-        for route in settings.routes
-        if route.rollout is not None and route.split.group == group and route.name != without
-    ]
+    return [route.name for route in rollout_groups(settings).get(group, ()) if route.name != without]

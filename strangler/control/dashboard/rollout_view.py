@@ -1,25 +1,12 @@
-"""The values of the rollouts' pages: the ladder of a plan's steps, and the words for what a rollout waits for."""
+"""The values of the rollouts' pages: the ladder of a plan's steps, and where a rollout stands in words."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from yarl import URL
 
 from strangler.core.documents import RolloutLook, RolloutShort, RolloutStatus
 from strangler.core.rollout_settings import RolloutSettings
-
-WAITS: Final[Mapping[str, str]] = {
-    "start": "to be started",
-    "resume": "to be resumed",
-    "evidence": "for evidence",
-    "hold": "until the step has held",
-    "gate": "for the route's gate",
-    "approve": "for an approval",
-    "within": "for its window",
-    "kill_switch": "for the kill switch to be off, and the route to be enabled",
-}
-"""The words behind "it waits", by what it waits for."""
+from strangler.core.rollout_text import waits_phrase
 
 _LOW = 0.2
 """The height of the lowest step, as a part of the ladder's."""
@@ -58,11 +45,6 @@ def ladder(status: RolloutStatus, plan: RolloutSettings) -> list[LadderStep]:
     ]
 
 
-def awaited_percent(status: RolloutStatus) -> float | None:
-    """Return the percent that waits for an approval, or would need one next; None on the last step."""
-    return next((step for step in status.steps if step > status.percent), None)
-
-
 def last_look(status: RolloutStatus) -> RolloutLook | None:
     """Return the newest look at the percent that the rollout is at; None before the first."""
     return next((look for look in reversed(status.looks) if look.percent == status.percent), None)
@@ -71,12 +53,7 @@ def last_look(status: RolloutStatus) -> RolloutLook | None:
 def rollout_text(rollout: RolloutShort | RolloutStatus) -> str:
     """Return where a rollout stands: `running, step 2 of 5, waits for evidence`."""
     text = f"{rollout.state}, step {rollout.step} of {len(rollout.steps)}"
-    return f"{text}, waits {waits_text(rollout.waits_for)}" if rollout.waits_for else text
-
-
-def waits_text(waits_for: str) -> str:
-    """Return the words for what a rollout waits for, behind `it waits`."""
-    return WAITS.get(waits_for, f"for {waits_for}")
+    return f"{text}, waits {waits_phrase(rollout.waits_for)}" if rollout.waits_for else text
 
 
 def rollout_url(route: str) -> str:

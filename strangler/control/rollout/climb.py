@@ -6,7 +6,6 @@ from typing import Final
 
 from strangler.control.events.event import Event
 from strangler.control.rollout.pairs import PairsState
-from strangler.control.rollout.stored import StoredMove, StoredPosition
 from strangler.core.gate import Verdict
 from strangler.core.rollout.caller_sketch import MAX_BUSIEST, BusyCaller, CallerCounts, CallerSketch
 from strangler.core.rollout.caller_tally import REGISTERS
@@ -16,6 +15,7 @@ from strangler.core.rollout.position import Position
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings
 from strangler.core.time_buckets import BOUNDS_S
+from strangler.evidence.stored_rollouts import StoredMove, StoredPosition
 from strangler.ipc.messages import RolloutArm, RolloutCounts
 
 MAX_LISTED_MOVES: Final = 50

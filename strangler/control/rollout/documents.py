@@ -1,20 +1,15 @@
 """The documents of a rollout: all of it, its short form in the status, and its gauges."""
 
-from typing import Final
-
 from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.reports import COLD_LEGACY, goes_cold
-from strangler.control.rollout.stored import StoredMove
 from strangler.control.rollout.why import why
 from strangler.control.totals import Key
-from strangler.core.documents import RolloutArmNumbers, RolloutLook, RolloutMove, RolloutShort, RolloutStatus
-from strangler.core.rollout.judgement import ArmNumbers, LookRecord
+from strangler.core.documents import RolloutShort, RolloutStatus
 from strangler.core.rollout.machine import RolloutEvent, RolloutState, possible_commands
-from strangler.core.rollout.position import WaitsFor, step_above, step_number
+from strangler.core.rollout.position import step_above, step_number
+from strangler.core.rollout_text import WAITS_FOR_PERSON
+from strangler.evidence.rollout_documents import look_document, move_document
 from strangler.times import rfc3339
-
-_WAITS_FOR_PERSON: Final = (WaitsFor.APPROVAL, WaitsFor.RESUME)
-"""A rollout that was never started waits for nobody: it may be meant for later."""
 
 
 def status(climb: ClimbState, route: str, problem: str | None) -> RolloutStatus:
@@ -35,8 +30,8 @@ def status(climb: ClimbState, route: str, problem: str | None) -> RolloutStatus:
         commands=_commands(climb),
         callers=position.counts.callers.callers,
         failed_looks=position.failed_looks,
-        looks=[_look(look) for look in position.looks],
-        moves=[_move(move) for move in climb.moves],
+        looks=[look_document(look) for look in position.looks],
+        moves=[move_document(move) for move in climb.moves],
         notes=_notes(climb, problem),
     )
 
@@ -45,7 +40,8 @@ def short(climb: ClimbState) -> RolloutShort:
     """Return a rollout as the status of its route shows it."""
     position = climb.position
     waits_for = None if position.waits_for is None else position.waits_for.value
-    return RolloutShort(position.state.value, step_number(climb.plan, climb.percent), list(climb.plan.steps), waits_for)
+    step, steps = step_number(climb.plan, climb.percent), list(climb.plan.steps)
+    return RolloutShort(position.state.value, step, steps, waits_for, climb.group)
 
 
 def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
@@ -53,7 +49,7 @@ def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
     position = climb.position
     found: dict[Key, float] = {
         ("strangler_rollout_percent", (route,)): climb.percent,
-        ("strangler_rollout_waits_for_person", (route,)): float(position.waits_for in _WAITS_FOR_PERSON),
+        ("strangler_rollout_waits_for_person", (route,)): float(position.waits_for in WAITS_FOR_PERSON),
     }
     for state in RolloutState:
         found["strangler_rollout_state", (route, state.value)] = float(state is position.state)
@@ -63,9 +59,9 @@ def gauges(climb: ClimbState, route: str) -> dict[Key, float]:
 def _commands(climb: ClimbState) -> list[str]:
     position, plan = climb.position, climb.plan
     step = step_above(plan, position.percent)
-    approvable = step in plan.approve and step != position.approved
+    is_approvable = step in plan.approve and step != position.approved
     impossible = set() if position.percent else {RolloutEvent.BACK}
-    impossible |= set() if approvable else {RolloutEvent.APPROVE}
+    impossible |= set() if is_approvable else {RolloutEvent.APPROVE}
     return [str(command) for command in possible_commands(position.state) if command not in impossible]
 
 
@@ -78,24 +74,3 @@ def _notes(climb: ClimbState, problem: str | None) -> list[str]:
     if climb.position.state is RolloutState.WAITING and climb.percent:
         notes.append(f"it begins with the {climb.percent:g} % that were in force before it had a rollout")
     return notes
-
-
-def _look(look: LookRecord) -> RolloutLook:
-    return RolloutLook(
-        at=rfc3339(look.at),
-        percent=look.percent,
-        verdict=look.verdict.value,
-        reasons=list(look.reasons),
-        legacy=_arm(look.legacy),
-        candidate=_arm(look.candidate),
-        callers=look.callers,
-    )
-
-
-def _arm(arm: ArmNumbers) -> RolloutArmNumbers:
-    return RolloutArmNumbers(arm.requests, arm.failed, None if arm.p95_ms is None else round(arm.p95_ms, 1))
-
-
-def _move(move: StoredMove) -> RolloutMove:
-    look = None if move.look is None else _look(move.look)
-    return RolloutMove(rfc3339(move.at), move.from_percent, move.to_percent, move.what, move.why, move.who, look)

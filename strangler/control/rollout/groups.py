@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from strangler.control.rollout.stored import StoredRollout
 from strangler.core.rollout.advance import Change, ChangeKind
 from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import Position, WaitsFor
 from strangler.core.settings import RouteSettings
+from strangler.evidence.stored_rollouts import StoredRollout
 from strangler.state.kill_switch import KillSwitchState
 from strangler.state.rollout_file import KeptPercent
 

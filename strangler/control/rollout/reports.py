@@ -7,11 +7,11 @@ import structlog
 
 from strangler.control.events.event import Event, Kind, event
 from strangler.control.rollout.climb import ClimbState, Unsaved
-from strangler.control.rollout.stored import StoredMove
 from strangler.core.rollout.advance import Change, ChangeKind
 from strangler.core.rollout.judgement import ArmNumbers, LookRecord
 from strangler.core.rollout.position import WaitsFor
 from strangler.core.settings import RouteSettings
+from strangler.evidence.stored_rollouts import StoredMove
 
 _KINDS: Final = {
     ChangeKind.STEPPED: Kind.ROLLOUT_STEPPED,

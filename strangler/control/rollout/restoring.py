@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.groups import fallen_unstored, lost, unreadable, waiting_at
-from strangler.control.rollout.stored import StoredRollout
 from strangler.core.rollout.advance import Change
 from strangler.core.rollout.position import Position
 from strangler.core.settings import RouteSettings
+from strangler.evidence.stored_rollouts import StoredRollout
 from strangler.state.rollout_file import KeptPercent
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,16 @@ def restored(
         if row.kept is not None:
             climb.pairs.legacy_times, climb.pairs.p95_s = row.kept.legacy_times, row.kept.p95_s
     return Restored(climb, changes)
+
+
+def log_unread(rows: Mapping[str, StoredRollout]) -> None:
+    """Log what the store has of each group and cannot be read."""
+    for group, row in rows.items():
+        for reason in row.unread_moves:
+            log.error("rollout.unreadable_move", group=group, reason=reason)
+        if row.problem is not None:
+            remedy = f"it is paused at {row.percent:g} %; `strangler rollout resume` goes on with new evidence"
+            log.error("rollout.unreadable", group=group, reason=row.problem, remedy=remedy)
 
 
 def _stand(

@@ -6,7 +6,8 @@ from typing import Protocol
 from aiohttp import web
 
 from strangler.control.responses import json_response, named, problem, read_body
-from strangler.control.rollout.keeper import RolloutKeeper, UnknownRolloutError
+from strangler.control.rollout.climbs import UnknownRolloutError
+from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.core.documents import RolloutRequest
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError
 from strangler.state.store import StoreError

@@ -176,6 +176,7 @@ class RolloutShort(Struct, frozen=True):
     step: Annotated[int, Meta(description="The number of the step that is reached: 0 before the first.")]
     steps: list[float]
     waits_for: Annotated[str | None, Meta(description="As in `/api/rollouts`.")]
+    group: Annotated[str, Meta(description="Routes of one group climb as one.")]
 
 
 class RouteStatus(Struct, frozen=True):

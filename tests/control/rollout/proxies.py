@@ -13,7 +13,7 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
-from strangler.control.rollout import stored
+from strangler.control.rollout.climbs import ClimbsState
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.totals import TotalsState
 from strangler.core.documents import EventDocument
@@ -22,6 +22,7 @@ from strangler.core.rollout.position import Position
 from strangler.core.rollout_percents import with_percents
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings, Settings
+from strangler.evidence import stored_rollouts
 from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ipc.messages import RolloutArm, RolloutBatch, RolloutCaller, RolloutCounts, encode_settings
 from strangler.state import kill_switch, rollout_file
@@ -88,19 +89,18 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        schema = SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored.SCHEMA
+        schema = SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored_rollouts.SCHEMA
         self.store = MortalStore(self.folder / STORE, schema, upgrade)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None
+        self.climbs = ClimbsState(self.in_force, self.switch, self.generation)
         self.keeper = RolloutKeeper(
             self.store,
             self.publisher,
             own,
-            self.in_force,
-            self.switch,
+            self.climbs,
             self.push,
-            self.generation,
             lambda: self.now,
             lambda: self.has_successor,
         )
@@ -135,7 +135,7 @@ class Proxy:
         if routes:
             self.file = settings(routes)
         self.generation += 1
-        self.in_force = self.keeper.effective(self.file)
+        self.in_force = self.climbs.effective(self.file)
         self.note()
         self.keeper.adopt(
             InForce(self.in_force, encode_settings(self.in_force), self.generation, "", is_move=not routes)
@@ -168,7 +168,7 @@ class Proxy:
         return found
 
     async def stored(self) -> Position:
-        row = (await self.store.call(stored.load))["orders"]
+        row = (await self.store.call(stored_rollouts.load))["orders"]
         assert row.kept is not None
         return row.kept.position
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from strangler.control.events.gates import GateWatch
-from strangler.control.rollout.keeper import UnknownRolloutError
+from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.core.rollout.evidence import StepCounts
 from strangler.core.rollout.latency import MIN_PAIRS, PairedTimes
 from strangler.core.rollout.machine import NoTransitionError, RolloutState
@@ -156,7 +156,14 @@ async def test_an_approval_of_another_percent_is_refused(tmp_path: Path) -> None
     assert proxy.keeper.gauges()["strangler_rollout_waits_for_person", ("orders",)] == 1
     with pytest.raises(NoTransitionError, match="25 % cannot be approved now: the next step is 5 %"):
         await proxy.keeper.command("orders", "approve", "ana", percent=25)
-    await proxy.keeper.command("orders", "approve", "ana", percent=5)
+    assert "approve" in status.commands
+    assert "approve" not in (await proxy.keeper.command("orders", "approve", "ana", percent=5)).commands
+    for percent in (5, None):
+        with pytest.raises(NoTransitionError, match="5 % is approved already"):
+            await proxy.keeper.command("orders", "approve", "bob", percent=percent)
+    approvals = "SELECT who FROM audit WHERE what = 'rollout approve'"
+    rows = await proxy.store.call(lambda connection: connection.execute(approvals).fetchall())
+    assert rows == [("ana",)], "it is audited once"
     await proxy.look(GOOD)
     assert proxy.percent == 5
     assert proxy.position.announced_at is None

@@ -47,8 +47,16 @@ async def test_a_rollout_is_started_and_moves_its_whole_group(tmp_path: Path) ->
         await state.rollouts.tick()
         status = await (await client.get("/api/status")).json()
         assert [(each["name"], each["percent"], each["rollout"]) for each in status["routes"]] == [
-            ("orders", 1, {"state": "running", "step": 1, "steps": [1, 5, 25, 50, 100], "waits_for": "hold"}),
-            ("carts", 1, {"state": "running", "step": 1, "steps": [1, 5, 25, 50, 100], "waits_for": "hold"}),
+            (
+                "orders",
+                1,
+                {"state": "running", "step": 1, "steps": [1, 5, 25, 50, 100], "waits_for": "hold", "group": "shop"},
+            ),
+            (
+                "carts",
+                1,
+                {"state": "running", "step": 1, "steps": [1, 5, 25, 50, 100], "waits_for": "hold", "group": "shop"},
+            ),
             ("plain", 5, None),
         ]
         assert status["config"]["generation"] == 2

@@ -292,6 +292,15 @@ def test_an_approval_is_spent_by_a_fall() -> None:
     climb = Climb(replace(PLAN, approve=(25.0,))).to(5).on(E.APPROVE).look(BAD, times=3)
     assert climb.at == ("running", 1.0)
     assert climb.look(GOOD, times=30).at == ("running", 5.0)
+    assert climb.on(E.APPROVE).position.approved == 25.0
+
+
+def test_a_percent_is_approved_once() -> None:
+    climb = Climb(replace(PLAN, approve=(25.0,))).to(5).on(E.APPROVE)
+    approved = climb.position
+    with pytest.raises(NoTransitionError, match="25 % is approved already"):
+        climb.on(E.APPROVE)
+    assert climb.position == approved
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import sqlite3
 
 import pytest
 
-from strangler.control.rollout.stored import MAX_MOVES, SCHEMA, StoredMove, StoredPosition, load, save
 from strangler.core.rollout.evidence import ArmCounts, StepCounts
 from strangler.core.rollout.position import Position
+from strangler.evidence.stored_rollouts import MAX_MOVES, SCHEMA, StoredMove, StoredPosition, load, save
 from tests.core.rollout.draws import GOOD
 
 

@@ -1,16 +1,15 @@
 """Rollouts in the store: the position of each group of routes, and its last moves.
 
 A row that cannot be read, as that of a newer version, is never overwritten unseen: its group is paused at the percent
-that is still known, and the log says so.
+that is still known, and control says so in its log.
 """
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
-import structlog
 
 from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.judgement import LookRecord
@@ -27,8 +26,6 @@ CREATE INDEX IF NOT EXISTS rollout_moves_by_name ON rollout_moves (name, id);
 MAX_MOVES: Final = 200
 """The last moves of a group that are kept."""
 _VERSION: Final = 1
-
-log = structlog.get_logger()
 
 
 class StoredMove(msgspec.Struct, frozen=True):
@@ -73,21 +70,29 @@ class StoredRollout:
     percent: float
     moves: int
     history: tuple[StoredMove, ...]
+    problem: str | None = None
+    """Why its row cannot be read."""
+    unread_moves: tuple[str, ...] = ()
+    """For each move that cannot be read, why: the history is without them."""
 
 
 def load(connection: sqlite3.Connection) -> dict[str, StoredRollout]:
     """Return the stored rollouts by group. Raises sqlite3.Error."""
     moves: dict[str, list[StoredMove]] = {}
+    unread: dict[str, list[str]] = {}
     for name, content in connection.execute("SELECT name, content FROM rollout_moves ORDER BY id"):
         try:
             moves.setdefault(name, []).append(msgspec.json.decode(content, type=StoredMove))
-        except (msgspec.DecodeError, UnicodeError) as error:
-            log.error("rollout.unreadable_move", group=name, reason=str(error))
+        except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
+            unread.setdefault(name, []).append(str(error))
     rows = connection.execute("SELECT name, content FROM rollout_positions").fetchall()
-    return {name: _read(name, content, tuple(moves.get(name, ()))) for name, content in rows}
+    return {
+        name: replace(_read(content, tuple(moves.get(name, ()))), unread_moves=tuple(unread.get(name, ())))
+        for name, content in rows
+    }
 
 
-def _read(name: str, content: bytes, moves: tuple[StoredMove, ...]) -> StoredRollout:
+def _read(content: bytes, moves: tuple[StoredMove, ...]) -> StoredRollout:
     try:
         kept = msgspec.json.decode(content, type=StoredPosition)
         if kept.version > _VERSION:
@@ -96,9 +101,7 @@ def _read(name: str, content: bytes, moves: tuple[StoredMove, ...]) -> StoredRol
             raise ValueError("its times are counted by other buckets")
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         known = _known(content)
-        remedy = f"it is paused at {known.percent:g} %; `strangler rollout resume` goes on with new evidence"
-        log.error("rollout.unreadable", group=name, reason=str(error), remedy=remedy)
-        return StoredRollout(None, known.percent, known.moves, moves)
+        return StoredRollout(None, known.percent, known.moves, moves, str(error))
     return StoredRollout(kept, kept.position.percent, kept.position.moves, moves)
 
 
