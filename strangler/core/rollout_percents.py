@@ -29,10 +29,13 @@ def _filled(route: RouteSettings, percents: Mapping[str, float]) -> RouteSetting
 
 
 def percent_before(before: Settings, routes: Sequence[RouteSettings]) -> float:
-    """Return the percent that a new rollout of routes begins with: their highest before, so that no caller moves
-    back."""
-    percents = {route.name: route.split.percent for route in before.routes if route.enabled}
-    return max((percents.get(route.name, 0.0) for route in routes), default=0.0)
+    """Return the percent that a new rollout of routes begins with: their highest before, so that the candidate keeps
+    its share. A route that is only called otherwise has the same requests and the same candidate."""
+    enabled = [route for route in before.routes if route.enabled]
+    by_name = {route.name: route.split.percent for route in enabled}
+    renamed = {(route.match, route.candidate): route.split.percent for route in enabled}
+    found = (by_name.get(route.name, renamed.get((route.match, route.candidate), 0.0)) for route in routes)
+    return max(found, default=0.0)
 
 
 def taken_over(before: Settings, after: Settings) -> Settings:

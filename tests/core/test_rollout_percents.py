@@ -41,6 +41,8 @@ CASES = [
     pytest.param([of("a", 25)], [of("a", rollout=OTHER)], {"a": 25}, id="another plan keeps the percent"),
     pytest.param([of("a", 25, None)], [of("a")], {"a": 25}, id="split.percent is taken over"),
     pytest.param([], [of("a")], {"a": 0}, id="a new route begins at 0"),
+    pytest.param([of("a", 25)], [of("b", prefix="/a")], {"b": 25}, id="another name of the same requests"),
+    pytest.param([of("a", 25)], [of("b", prefix="/a", candidate="v2")], {"b": 0}, id="another name and candidate"),
     pytest.param([of("a", 25)], [of("a", 5, None)], {"a": 5}, id="without a rollout the file counts"),
     pytest.param([of("a", 25)], [of("a", group="g")], {"a": 25}, id="another group"),
     pytest.param(
