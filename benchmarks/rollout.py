@@ -356,10 +356,10 @@ def _wrong_table(figures: Sequence[Figures]) -> tuple[str, tuple[str, ...], list
     rows = []
     for truth in dict.fromkeys(each.truth for each in figures):
         own = {each.rule: each for each in figures if each.truth == truth}
-        is_good = next(iter(own.values())).is_good
+        one = next(iter(own.values()))
         cells = (_percent(own[rule].wrong) if rule in own else "–" for rule in RULES)
-        rows.append((truth, "false stops" if is_good else "false climbs", *cells))
-    return "Wrong decisions", ("truth", "wrong is", *RULES), rows
+        rows.append((truth, "false stops" if one.is_good else "false climbs", f"{one.runs:,}", *cells))
+    return "Wrong decisions", ("truth", "wrong is", "rollouts", *RULES), rows
 
 
 def _detail_table(figures: Sequence[Figures]) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:

@@ -90,4 +90,4 @@ def test_the_command_prints_figures_as_json_and_as_a_table() -> None:
     (figures,) = json.loads(result.stdout)
     assert (figures["truth"], figures["rule"], figures["stopped"]) == ("+5 % errors", "ours", 1.0)
     assert "false climbs" in CliRunner().invoke(main, options).stdout
-    assert "| +5 % errors | false climbs | 0.0 % |" in CliRunner().invoke(main, [*options, "--markdown"]).stdout
+    assert "| +5 % errors | false climbs | 2 | 0.0 % |" in CliRunner().invoke(main, [*options, "--markdown"]).stdout
