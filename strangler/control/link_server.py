@@ -25,6 +25,9 @@ from strangler.ipc.messages import (
     ToControl,
 )
 
+MAX_UNHEARD = 1000
+"""The most workers that are remembered although they have not connected."""
+
 log = structlog.get_logger()
 
 
@@ -82,6 +85,8 @@ class LinkServer:
         self._own = own.instance
         self._listeners = listeners
         self._living: frozenset[str] = frozenset()
+        self._unheard: dict[str, None] = {}
+        """The workers that have not connected yet, in the order of their start, also those that have ended since."""
 
     def accept(self) -> WorkerConnection:
         """Return the protocol for a new connection."""
@@ -89,15 +94,22 @@ class LinkServer:
 
     def set_living(self, instances: frozenset[str]) -> None:
         """Take note of the worker instances that live, as the supervisor reports them."""
+        self._unheard |= dict.fromkeys(sorted(instances - self._living))
+        for instance in list(self._unheard)[:-MAX_UNHEARD]:
+            del self._unheard[instance]
         self._living = instances
         self._retire_dead()
 
     def admits(self, hello: Hello) -> bool:
-        """Return whether a worker is known. A worker of a killed supervisor never is; a new one tries again."""
-        return hello.instance in self._living
+        """Return whether a worker is known. A worker of a killed supervisor never is; a new one tries again.
+
+        One that has ended is, too, if it was never heard: it connects for its farewell where control started late.
+        """
+        return hello.instance in self._living or hello.instance in self._unheard
 
     def joined(self, connection: WorkerConnection, hello: Hello) -> None:
         log.debug("worker.connected", index=hello.index, child_pid=hello.pid, generation=hello.generation)
+        self._unheard.pop(hello.instance, None)
         self._links.add(connection, hello)
         self._listeners.captures.grant_credits()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from strangler.control.link_server import LinkListeners, LinkServer
+from strangler.control.link_server import MAX_UNHEARD, LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
@@ -236,6 +236,26 @@ async def test_the_numbers_of_a_worker_are_retired_when_it_is_dead_and_all_it_sa
     await until(lambda: not rig.state.workers)
     assert rig.state.totals.instances == frozenset()
     assert rig.state.totals.counter(ATTEMPTS, *LABELS) == 5
+
+
+async def test_a_worker_that_has_ended_is_heard_once_if_it_never_was(rig: Rig) -> None:
+    rig.server.set_living(frozenset({"b"}))
+    worker = await rig.connect(hello("a"), attempts(5), Bye())
+    worker.writer.close()
+    await until(lambda: rig.state.totals.values())
+    await until(lambda: not rig.state.workers)
+    assert rig.state.totals.instances == frozenset(), "it is retired, and counts"
+    again = await rig.connect(hello("a"), attempts(5))
+    assert await again.is_closed()
+    assert rig.state.totals.counter(ATTEMPTS, *LABELS) == 5
+
+
+async def test_only_so_many_that_were_never_heard_are_remembered(rig: Rig) -> None:
+    rig.server.set_living(frozenset(f"worker-{number:04}" for number in range(MAX_UNHEARD)))
+    rig.server.set_living(frozenset())
+    last = f"worker-{MAX_UNHEARD - 1:04}"
+    assert rig.server.admits(hello(last))
+    assert not rig.server.admits(hello("a"))
 
 
 async def test_a_worker_that_only_lost_its_connection_is_not_retired(rig: Rig) -> None:
