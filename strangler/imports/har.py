@@ -46,20 +46,28 @@ _as_har: Final = msgspec.json.Decoder(_Har).decode
 _as_entry: Final = msgspec.json.Decoder(_Entry).decode
 
 
-def entries(data: bytes, name: str, options: ImportOptions) -> Numbered:
-    """Yield what each entry gives, numbered from 1. Raises ImportRefusedError if they went to several hosts."""
+def raw_entries(data: bytes, name: str) -> list[msgspec.Raw]:
+    """Return the entries of a HAR as they are written. Raises ImportRefusedError."""
     try:
-        har = _as_har(data)
+        return _as_har(data).log.entries
     except (msgspec.DecodeError, RecursionError) as error:
         raise ImportRefusedError(f"{name} is no valid HAR: {excerpt(str(error).encode())}") from error
-    clock = IsoClock()
-    found = [_call(raw, clock) for raw in har.log.entries]
-    hosts = Counter(call.host for call in found if isinstance(call, LoggedCall))
-    host = plain_host(options.host.encode())
-    if host and host not in hosts:
-        raise ImportRefusedError(f"{name} has no request to {host}; it has {_named(hosts)}")
-    if not host and len(hosts) > 1:
+
+
+def check_hosts(hosts: "Counter[str]", name: str, wanted: str) -> None:
+    """Raise ImportRefusedError if no request went to the wanted host or, if that is empty, requests to several."""
+    if wanted and wanted not in hosts:
+        raise ImportRefusedError(f"{name} has no request to {wanted}; it has {_named(hosts)}")
+    if not wanted and len(hosts) > 1:
         raise ImportRefusedError(f"{name} has requests to {len(hosts)} hosts: name one with --host: {_named(hosts)}")
+
+
+def entries(data: bytes, name: str, options: ImportOptions) -> Numbered:
+    """Yield what each entry gives, numbered from 1. Raises ImportRefusedError if they went to several hosts."""
+    clock = IsoClock()
+    found = [_call(raw, clock) for raw in raw_entries(data, name)]
+    host = plain_host(options.host.encode())
+    check_hosts(Counter(call.host for call in found if isinstance(call, LoggedCall)), name, host)
     return (
         (number, Unread.OTHER_HOST if isinstance(call, LoggedCall) and host and call.host != host else call)
         for number, call in enumerate(found, start=1)

@@ -15,7 +15,7 @@ else:
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
-_ZSTD_WINDOW_LOG: Final = 27
+ZSTD_WINDOW_LOG: Final = 27
 """128 MiB, what `zstd --long` uses."""
 
 _OTHER_FORMS: Final = (
@@ -28,8 +28,11 @@ _OTHER_FORMS: Final = (
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class _BrokenError(Exception):
-    """The compressed bytes end too early, or are damaged."""
+class BrokenError(Exception):
+    """The compressed bytes are damaged, or end too early (`is_cut`)."""
+
+    def __init__(self, *, is_cut: bool) -> None:
+        self.is_cut = is_cut
 
 
 class SourceState:
@@ -63,7 +66,7 @@ class SourceState:
                 self._hash.update(piece)
                 yield piece.removeprefix(_BOM) if is_first else piece
                 is_first = False
-        except _BrokenError:
+        except BrokenError:
             self.is_cut = True
 
 
@@ -92,14 +95,17 @@ def _chained(head: bytes, file: IO[bytes], name: str) -> Iterator[bytes]:
 
 def _unpacking(head: bytes) -> Callable[[Iterator[bytes]], Iterator[bytes]] | None:
     if head.startswith(b"\x1f\x8b"):
-        return _gunzip
+        return gunzip
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         return _unzstd
     return None
 
 
-def _gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """Undo gzip, member by member (RFC 1952 section 2.2); zeros behind the last member are padding."""
+def gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Undo gzip, member by member (RFC 1952 section 2.2); zeros behind the last member are padding.
+
+    Raises BrokenError, after all that could be read.
+    """
     stream = zlib.decompressobj(31)
     is_begun = False
     for chunk in raw:
@@ -109,7 +115,7 @@ def _gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 piece = stream.decompress(data, CHUNK_BYTES)
             except zlib.error as error:
-                raise _BrokenError from error
+                raise BrokenError(is_cut=False) from error
             if piece:
                 yield piece
             data, is_full = stream.unconsumed_tail, len(piece) == CHUNK_BYTES
@@ -117,12 +123,12 @@ def _gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
                 data, is_full = stream.unused_data.lstrip(b"\0"), False
                 stream, is_begun = zlib.decompressobj(31), False
     if is_begun:
-        raise _BrokenError
+        raise BrokenError(is_cut=True)
 
 
 def _unzstd(raw: Iterator[bytes]) -> Iterator[bytes]:
     """Undo zstd, frame by frame (RFC 8878 section 3)."""
-    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
     stream = zstd.ZstdDecompressor(options=options)
     is_begun = False
     for chunk in raw:
@@ -132,14 +138,14 @@ def _unzstd(raw: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 piece = stream.decompress(data, CHUNK_BYTES)
             except zstd.ZstdError as error:
-                raise _BrokenError from error
+                raise BrokenError(is_cut=False) from error
             data = b""
             if piece:
                 yield piece
             if stream.eof:
                 data, stream, is_begun = stream.unused_data, zstd.ZstdDecompressor(options=options), False
     if is_begun:
-        raise _BrokenError
+        raise BrokenError(is_cut=True)
 
 
 def blocks(chunks: Iterator[bytes]) -> Iterator[tuple[list[bytes], bool]]:

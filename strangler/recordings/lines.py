@@ -1,11 +1,11 @@
 """The lines of a recording's file: decompressed as they come, in constant memory, over damaged places."""
 
 import sys
-import zlib
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import IO, Final, TypeAlias
 
+from strangler.imports.source_bytes import CHUNK_BYTES, ZSTD_WINDOW_LOG, BrokenError, gunzip
 from strangler.recordings.recorded import MAX_LINE_BYTES
 
 if sys.version_info >= (3, 14):
@@ -13,11 +13,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-CHUNK_BYTES: Final = 256 * 1024
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_ZSTD_WINDOW_LOG: Final = 27
-"""128 MiB, what `zstd --long` uses."""
 
 
 class BadReason(StrEnum):
@@ -53,7 +50,7 @@ def _chained(head: bytes, file: IO[bytes]) -> Iterator[bytes]:
 
 def _unzstd(raw: Iterator[bytes]) -> Iterator[Piece]:
     """Undo zstd, frame by frame (RFC 8878 section 3); behind a damaged frame it goes on with the next."""
-    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
     stream, is_begun, is_lost = zstd.ZstdDecompressor(options=options), False, False
     given = b""  # what the stream was given last: in a damaged part, the next frame is looked for in it
     is_start = False  # a frame begins with `given`
@@ -88,25 +85,11 @@ def _unzstd(raw: Iterator[bytes]) -> Iterator[Piece]:
 
 
 def _gunzip(raw: Iterator[bytes]) -> Iterator[Piece]:
-    """Undo gzip, member by member (RFC 1952 section 2.2); zeros behind the last member are padding."""
-    stream, is_begun = zlib.decompressobj(31), False
-    for chunk in raw:
-        data, is_full = chunk if is_begun else chunk.lstrip(b"\0"), False
-        while data or is_full:
-            is_begun = True
-            try:
-                piece = stream.decompress(data, CHUNK_BYTES)
-            except zlib.error:
-                yield BadReason.DAMAGED
-                return
-            if piece:
-                yield piece
-            data, is_full = stream.unconsumed_tail, len(piece) == CHUNK_BYTES
-            if stream.eof:
-                data, is_full = stream.unused_data.lstrip(b"\0"), False
-                stream, is_begun = zlib.decompressobj(31), False
-    if is_begun:
-        yield BadReason.CUT
+    """Undo gzip; behind a damaged place nothing can be found again."""
+    try:
+        yield from gunzip(raw)
+    except BrokenError as error:
+        yield BadReason.CUT if error.is_cut else BadReason.DAMAGED
 
 
 def numbered_lines(pieces: Iterator[Piece]) -> Iterator[tuple[int, Piece]]:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from strangler.core.http.head import RawHeaders
-from strangler.imports.excerpt import excerpt
+from strangler.imports.har import check_hosts, raw_entries
 from strangler.imports.request_lines import is_method, plain_host, split_target
 from strangler.imports.timestamps import IsoClock
-from strangler.imports.values import ImportRefusedError, Unread
+from strangler.imports.values import Unread
 from strangler.recordings.recorded import (
     RecordedBody,
     RecordedPair,
@@ -22,16 +22,7 @@ from strangler.recordings.recorded import (
 )
 from strangler.recordings.sources.pairs import NumberedPairs, Passed
 
-_MAX_NAMED: Final = 5
 _CALLER: Final = "har"
-
-
-class _Log(msgspec.Struct, gc=False):
-    entries: list[msgspec.Raw] = []
-
-
-class _Har(msgspec.Struct, gc=False):
-    log: _Log
 
 
 class _Field(msgspec.Struct, gc=False):
@@ -74,34 +65,17 @@ class _Entry(msgspec.Struct, gc=False):
     cache: Any = msgspec.field(name="_fromCache", default=None)
 
 
-_as_har: Final = msgspec.json.Decoder(_Har).decode
 _as_entry: Final = msgspec.json.Decoder(_Entry).decode
 
 
 def har_pairs(data: bytes, name: str, wanted_host: str) -> NumberedPairs:
     """Yield what each entry gives, numbered from 1. Raises ImportRefusedError if they went to several hosts."""
-    try:
-        har = _as_har(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ImportRefusedError(f"{name} is no valid HAR: {excerpt(str(error).encode())}") from error
+    entries = raw_entries(data, name)
     wanted = plain_host(wanted_host.encode("utf-8", "replace"))
-    _check_hosts(har.log.entries, name, wanted)
+    targets = filter(None, map(_target, entries))
+    check_hosts(Counter(host for _, host in targets), name, wanted)
     clock = IsoClock()
-    return ((number, _pair(raw, clock, wanted)) for number, raw in enumerate(har.log.entries, start=1))
-
-
-def _check_hosts(entries: list[msgspec.Raw], name: str, wanted: str) -> None:
-    hosts: Counter[str] = Counter()
-    for raw in entries:
-        parts = _target(raw)
-        if parts is not None:
-            hosts[parts[1]] += 1
-    named = [f"{host or 'no host'} ({count})" for host, count in hosts.most_common(_MAX_NAMED)]
-    known = ", ".join(named + ["…"] * (len(hosts) > _MAX_NAMED)) or "none"
-    if wanted and wanted not in hosts:
-        raise ImportRefusedError(f"{name} has no request to {wanted}; it has {known}")
-    if not wanted and len(hosts) > 1:
-        raise ImportRefusedError(f"{name} has requests to {len(hosts)} hosts: name one with --host: {known}")
+    return ((number, _pair(raw, clock, wanted)) for number, raw in enumerate(entries, start=1))
 
 
 def _target(raw: msgspec.Raw) -> tuple[bytes, str] | None:
