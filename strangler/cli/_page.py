@@ -6,7 +6,7 @@ from html import escape
 
 from strangler.cli import _inbox
 from strangler.cli._ledger_page import ledger_section
-from strangler.cli._rollout_page import rollout_section
+from strangler.cli._rollout_section import rollout_section
 from strangler.core.documents import (
     AuditEntry,
     ReportDocument,

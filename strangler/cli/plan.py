@@ -17,7 +17,7 @@ from strangler.cli._json import json_text
 from strangler.cli._ledger_source import find_ledger
 from strangler.cli._moves_document import FAILURES, Span, counted, document_of
 from strangler.cli._moves_text import markdown, print_text
-from strangler.cli._rollout_notes import rollout_notes
+from strangler.cli._rollout_changes import rollout_notes
 from strangler.cli._rollout_percents import with_stored_percents
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain

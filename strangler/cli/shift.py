@@ -15,7 +15,7 @@ from strangler.cli._config import config_option, failed
 from strangler.cli._editing import diff_of, edited, read_texts, write_texts
 from strangler.cli._evidence import Evidence, find_evidence
 from strangler.cli._percent import Percent
-from strangler.cli._rollout_way_out import way_out
+from strangler.cli._shift_refused import way_out
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from click.testing import CliRunner
 
 from strangler.cli import main
-from strangler.cli._rollout_page import rollout_section
+from strangler.cli._rollout_section import rollout_section
 from strangler.control.admin import application
 from strangler.core.documents import ReportDocument, RolloutReport
 from strangler.core.rollout.judgement import ArmNumbers, LookRecord, LookVerdict

@@ -251,6 +251,16 @@ class Window:
         self.browser = browser
         self.shop = shop
 
+    @classmethod
+    def at_desk(cls, browser: Chrome, shop: Shop, path: str) -> "Window":
+        """Return a window of a desk's size, light, logged in, at a path."""
+        made = cls(browser, shop)
+        made.size(1280, 900)
+        made.scheme("light")
+        made.log_in()
+        made.open(path)
+        return made
+
     def open(self, path: str) -> None:
         self.browser.get(f"{self.shop.scheme}://{self.shop.admin}{path}")
 

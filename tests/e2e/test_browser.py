@@ -45,11 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.fixture
 def window(browser: Chrome, running: Shop) -> Iterator[Window]:
     """Logged in, at the overview, of a desk's size; in the end nothing is left to complain about."""
-    made = Window(browser, running)
-    made.size(1280, 900)
-    made.scheme("light")
-    made.log_in()
-    made.open("/")
+    made = Window.at_desk(browser, running, "/")
     made.complaints()
     yield made
     assert made.complaints() == []

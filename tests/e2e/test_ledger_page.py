@@ -34,11 +34,7 @@ def _calls(running: Shop) -> dict[str, int]:
 
 @pytest.fixture
 def window(browser: Chrome, running: Shop) -> Iterator[Window]:
-    made = Window(browser, running)
-    made.size(1280, 900)
-    made.scheme("light")
-    made.log_in()
-    made.open("/ledger")
+    made = Window.at_desk(browser, running, "/ledger")
     until(lambda: ORDERS in listed(made))
     made.complaints()
     yield made

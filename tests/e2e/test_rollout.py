@@ -125,6 +125,13 @@ class Rolling:
 
         await self.proxy.until(is_settled)
 
+    async def begun(self) -> dict[int, str | None]:
+        """Start the rollout; return the arm of each caller once all workers have the first step."""
+        await self.command("start")
+        await self.at(10)
+        await self.settled()
+        return await self.callers.call_all()
+
     async def _is_at(self, percent: float) -> bool:
         found: float = (await self.status()).get("percent", -1.0)
         return found >= percent
@@ -203,10 +210,7 @@ async def test_a_restart_of_the_whole_proxy_keeps_every_caller_where_it_is(
     tmp_path: Path, upstream: LegacyState
 ) -> None:
     async with rolling(tmp_path, upstream, callers=2 * CALLERS) as this:
-        await this.command("start")
-        await this.at(10)
-        await this.settled()
-        before = await this.callers.call_all()
+        before = await this.begun()
         assert set(before.values()) == {"legacy", "candidate"}
         for number in (signal.SIGTERM, signal.SIGKILL):
             this.proxy.signal(number)
@@ -239,10 +243,7 @@ async def test_a_worker_that_starts_while_control_is_down_begins_with_the_percen
     tmp_path: Path, upstream: LegacyState
 ) -> None:
     async with rolling(tmp_path, upstream, callers=2 * CALLERS) as this:
-        await this.command("start")
-        await this.at(10)
-        await this.settled()
-        before = await this.callers.call_all()
+        before = await this.begun()
         control = this.pid_of("control")
         os.kill(control, signal.SIGSTOP)
         for child in this.proxy.children():
@@ -271,10 +272,7 @@ async def test_an_open_breaker_sends_everybody_to_legacy_at_once(tmp_path: Path,
 
 async def test_sighup_and_an_edit_that_changes_nothing_move_nobody(tmp_path: Path, upstream: LegacyState) -> None:
     async with rolling(tmp_path, upstream, callers=2 * CALLERS) as this:
-        await this.command("start")
-        await this.at(10)
-        await this.settled()
-        before = await this.callers.call_all()
+        before = await this.begun()
         generation = (await this.proxy.status())["config"]["generation"]
         this.proxy.signal(signal.SIGHUP)
         await this.proxy.until(lambda: this.proxy.has_generation(generation + 1))

@@ -36,11 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture
 def window(browser: Chrome, running: Shop) -> Iterator[Window]:
-    made = Window(browser, running)
-    made.size(1280, 900)
-    made.scheme("light")
-    made.log_in()
-    made.open("/rollouts")
+    made = Window.at_desk(browser, running, "/rollouts")
     until(lambda: made.text('[data-route="carts"]'))
     made.complaints()
     yield made
