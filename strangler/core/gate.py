@@ -29,6 +29,12 @@ class Verdict(StrEnum):
     NOT_ENOUGH_EVIDENCE = "not enough evidence"
 
 
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict on routes that are cut over together: all of them must be ready."""
+    found = set(verdicts)
+    return next((each for each in (Verdict.NOT_READY, Verdict.NOT_ENOUGH_EVIDENCE) if each in found), Verdict.READY)
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate with its 95 % interval."""

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from sqlite3 import Connection
 
-from strangler.core.gate import Verdict
+from strangler.core.gate import Verdict, worst
 from strangler.core.settings import RouteSettings, Settings
 from strangler.evidence import queries
 from strangler.evidence.reading import NoEvidenceError, ask
 from strangler.state.store import Store
 from strangler.times import utc_day
-
-_ORDER = (Verdict.NOT_READY, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.READY)
 
 
 async def find_gates(
@@ -19,15 +17,15 @@ async def find_gates(
     """Return the worst verdict of all routes, and the reasons of those that are not ready, each with its route."""
 
     def work(connection: Connection) -> tuple[Verdict, tuple[str, ...]]:
-        worst, reasons = Verdict.READY, []
+        verdicts, reasons = [], []
         for route in routes:
             found = queries.ready(connection, settings, route.name, utc_day())
             verdict = Verdict.NOT_ENOUGH_EVIDENCE if found is None else Verdict(found.verdict)
-            worst = min(worst, verdict, key=_ORDER.index)
+            verdicts.append(verdict)
             if verdict is not Verdict.READY:
                 text = "; ".join(found.reasons) if found is not None else "nothing was compared yet"
                 reasons.append(f"route {route.name!r} is {verdict.value}: {text}")
-        return worst, tuple(reasons)
+        return worst(verdicts), tuple(reasons)
 
     try:
         return await ask(store, work)

@@ -1,8 +1,7 @@
 """The evidence of a rollout: what both arms served since the step began. Counts alone, which can be kept and summed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
 from strangler.core.gate import Verdict
 from strangler.core.ledger.counts import summed_buckets
@@ -50,14 +49,3 @@ class Numbers:
     bounds_s: Sequence[float]
     """The upper bounds of the buckets of times, of which there is one more."""
     gate: Verdict = Verdict.NOT_ENOUGH_EVIDENCE
-
-
-def summed(numbers: Iterable[Numbers]) -> Numbers:
-    """Return the numbers of routes that move together: their counts are summed, and all of their gates must hold."""
-    return reduce(_sum, numbers)
-
-
-def _sum(first: Numbers, second: Numbers) -> Numbers:
-    order = (Verdict.NOT_READY, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.READY)
-    gate = min(first.gate, second.gate, key=order.index)
-    return Numbers(first.counts.plus(second.counts), first.bounds_s, gate)

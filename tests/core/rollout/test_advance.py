@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strangler.core.gate import Verdict
+from strangler.core.gate import Verdict, worst
 from strangler.core.opening_windows import opening_windows
 from strangler.core.rollout.advance import Change, ChangeKind, advance, happen, needs_gate
-from strangler.core.rollout.evidence import Numbers, StepCounts, summed
+from strangler.core.rollout.evidence import Numbers, StepCounts
 from strangler.core.rollout.judgement import LookVerdict
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent, RolloutState
 from strangler.core.rollout.position import MAX_LOOKS, Position, WaitsFor, step_above, step_below, step_number
@@ -458,13 +458,12 @@ def test_there_is_no_way_back_from_0_percent() -> None:
 
 
 def test_routes_of_a_group_climb_by_the_sum_of_their_evidence() -> None:
-    part = Numbers(GOOD.counts, BOUNDS_S, Verdict.READY)
-    worse = Numbers(BAD.counts, BOUNDS_S, Verdict.NOT_ENOUGH_EVIDENCE)
-    both = summed([part, worse])
-    assert both.counts.candidate.requests == 22_000
-    assert both.counts.legacy.failed == 800
-    assert both.gate is Verdict.NOT_ENOUGH_EVIDENCE
-    assert summed([part]) == part
+    both = GOOD.counts.plus(BAD.counts)
+    assert both.candidate.requests == 22_000
+    assert both.legacy.failed == 800
+    assert worst([Verdict.READY, Verdict.NOT_ENOUGH_EVIDENCE]) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert worst([Verdict.NOT_ENOUGH_EVIDENCE, Verdict.NOT_READY]) is Verdict.NOT_READY
+    assert worst([Verdict.READY]) is Verdict.READY
 
 
 def test_steps_are_found_also_for_a_percent_between_them() -> None:
