@@ -96,6 +96,23 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "times",
     },
+    # asking an arm and comparing: what shadows and replays share
+    "comparing": {
+        "core",
+        "core.compare",
+        "core.compare.accept_rules",
+        "core.compare.model",
+        "core.compare.redaction",
+        "core.http",
+        "core.resilience",
+        "core.routing",
+        "evidence",
+        "http1",
+        "ipc",
+        "sockets",
+        "times",
+        "tls",
+    },
     # processes and commands
     "worker": {
         "clock",
@@ -113,12 +130,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
     },
     "control": {
+        "comparing",
         "config",
         "core",
         "core.compare",
-        "core.compare.accept_rules",
         "core.compare.model",
-        "core.compare.redaction",
         "core.http",
         "core.ledger",
         "core.privacy",

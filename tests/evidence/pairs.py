@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from strangler.control.shadow.digest import Pair, digest, endpoint_of
+from strangler.comparing.digest import Pair, digest, endpoint_of
 from strangler.core.compare import NO_RULES, CompareRules, Comparison, EndpointNames, Redactor, Response, compare
 from strangler.core.documents import SignatureRow
 from strangler.evidence.findings import Finding, Noisy, StoredDifference

@@ -8,11 +8,11 @@ from typing import Literal
 
 import pytest
 
+from strangler.comparing.arm_request import Outgoing
+from strangler.comparing.client import ArmUpstream
 from strangler.config.urls import base_url
 from strangler.control.health import HealthChecks
 from strangler.control.readiness import LegacyProbe
-from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.request import Outgoing
 from strangler.control.shared_facts import SharedState
 from strangler.core.resilience.endpoints import EndpointKey
 from strangler.core.settings import HealthSettings, Settings, TlsSettings, UpstreamSettings
@@ -147,7 +147,7 @@ async def test_a_request_reaches_it(stage: Stage, case: Case, serve: Serve, lega
 @cases
 async def test_a_shadow_reaches_it(stage: Stage, case: Case) -> None:
     with stage.server:
-        made = ShadowUpstream(stage.upstream(), files=stage.files)
+        made = ArmUpstream(stage.upstream(), files=stage.files)
         url = made.pick()
         sent = Outgoing(url, b"GET", url.path.encode() + b"/api", ((b"Host", url.authority.encode()),))
         response = await made.ask(sent, 5.0, 1000)

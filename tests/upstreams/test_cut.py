@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from strangler.comparing.arm_request import Outgoing
+from strangler.comparing.client import ArmUpstream
 from strangler.control.health import HealthChecks
-from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.request import Outgoing
 from strangler.control.shared_facts import SharedState
 from strangler.core.fault import Fault
 from strangler.core.settings import HealthSettings, TlsSettings, UpstreamSettings
@@ -55,7 +55,7 @@ async def test_a_shadow_that_is_cut_is_a_fault_and_compares_with_nothing(
     end: End, server: Server, authorities: Authorities
 ) -> None:
     with server:
-        made = ShadowUpstream(there(server), files=authorities.files)
+        made = ArmUpstream(there(server), files=authorities.files)
         response = await made.ask(Outgoing(made.pick(), b"GET", b"/", ((b"Host", b"shop"),)), 5.0, 1000)
         await made.close()
     assert (response.fault, response.body) == ((Fault.RESET, b"") if end == "cut" else (None, b"half of it"))

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from strangler.comparing.arm_request import Outgoing
+from strangler.comparing.client import ArmUpstream
 from strangler.control.health import HealthChecks
 from strangler.control.readiness import LegacyProbe
-from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.request import Outgoing
 from strangler.control.shared_facts import SharedState
 from strangler.core.settings import HealthSettings, Settings, TlsSettings
 from strangler.ipc.messages import BreakerOpened, EndpointHealth
@@ -102,7 +102,7 @@ async def test_shadows_checks_and_the_probe_use_new_files_at_once(authorities: A
         there = replace(upstream("legacy", f"https://127.0.0.1:{server.port}"), tls=TLS, health=health)
         made = make_settings(upstreams=[there])
         wrong, right = (replace(made, files=files(authorities, name)) for name in ("stranger", "client"))
-        shadow, probe = ShadowUpstream(there, files=wrong.files), LegacyProbe()
+        shadow, probe = ArmUpstream(there, files=wrong.files), LegacyProbe()
         shared, published = SharedState(), asyncio.Queue[EndpointHealth]()
         checks = HealthChecks(shared, published.put_nowait)
         shared.adopt(made.upstreams, 1)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from strangler.control.shadow.aggregate import ask_parts
-from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.digest import endpoint_of, request_of
+from strangler.comparing.arm_request import lines_of, outgoing, question
+from strangler.comparing.ask_parts import ask_parts
+from strangler.comparing.client import ArmUpstream
+from strangler.comparing.comparer import ArmResponse
+from strangler.comparing.digest import endpoint_of, request_of
 from strangler.control.shadow.dry_runs import Permit
-from strangler.control.shadow.request import lines_of, outgoing, question
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.compare import CompareRules, Response
 from strangler.core.compare.model.endpoint_names import TemplateTree
@@ -23,23 +24,13 @@ from strangler.evidence.stored_releases import ReleasesState, named_in
 from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
 
 
-@dataclass(frozen=True, slots=True)
-class ArmResponse:
-    """The response of an arm, and the URL that gave it (None: no upstream was asked, or several)."""
-
-    response: Response
-    url: Url | None
-    release: str = ""
-    """The candidate's release, if the candidate responded."""
-
-
 @dataclass(slots=True)
 class CapturedArms:
     """Both arms of one capture. `halt` stops the shadows of a route, for a reason; `tree` is that of the ledger."""
 
     captured: Captured
     route: ShadowRoute
-    upstreams: Mapping[str, ShadowUpstream]
+    upstreams: Mapping[str, ArmUpstream]
     served_url: Url | None
     halt: Callable[[ShadowRoute, str], None]
     releases: ReleasesState = field(default_factory=ReleasesState)
@@ -134,7 +125,7 @@ class CapturedArms:
                 return ArmResponse(response, url, self.releases.at(route.name, requested_at))
             return self.of_candidate(response, url, requested_at)
 
-    async def _ask_dry_run(self, upstream: ShadowUpstream, url: Url) -> Response:
+    async def _ask_dry_run(self, upstream: ArmUpstream, url: Url) -> Response:
         """Send a write as a dry run, after the candidate has confirmed that it supports dry runs."""
         route, captured, shadow = self.route, self.captured, self.route.shadow
         # What the ledger has folded does not count: a permission for `/posts/hello` is none for `/posts/delete-all`.

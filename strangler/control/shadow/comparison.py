@@ -10,11 +10,11 @@ import random
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from strangler.control.shadow.arms import ArmResponse, CapturedArms
-from strangler.control.shadow.comparing import ComparedPair, Comparer, Times
-from strangler.control.shadow.digest import Pair, digest
+from strangler.comparing.arm_request import lines_of
+from strangler.comparing.comparer import ArmResponse, ComparedPair, Comparer, Times, times_of
+from strangler.comparing.digest import Pair, digest
+from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.recheck import Recheck
-from strangler.control.shadow.request import lines_of
 from strangler.core.compare import (
     NO_RULES,
     Comparison,
@@ -46,7 +46,10 @@ class ShadowComparison:
 
     def __post_init__(self) -> None:
         self.is_timeable = self._may_have_baseline()
-        self._comparer = Comparer(self.arms, self.threads)
+        arms = self.arms
+        self._comparer = Comparer(
+            arms.captured, arms.route, arms.rules, self.threads, arms.route.is_dry_run(arms.captured.method)
+        )
 
     async def run(self) -> Finding:
         """Ask, compare, and recheck a mismatch. Counts itself in `route.first` until the first comparison is over."""
@@ -131,7 +134,7 @@ class ShadowComparison:
             return None, None
         again, candidate = await self.arms.ask_both()
         comparison = await self._comparer.compare(legacy, ArmResponse(again.response, None), is_baseline=True)
-        return comparison, _times(again, candidate)
+        return comparison, times_of(again, candidate)
 
     # 3. What is kept
 
@@ -160,11 +163,3 @@ class ShadowComparison:
             legacy_bytes=size if by_legacy and legacy.is_too_large else None,
             candidate_bytes=size if not by_legacy and candidate.is_too_large else None,
         )
-
-
-def _times(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
-    """Return the times of both; None unless both responded."""
-    first, other = legacy.response, candidate.response
-    if first.fault is not None or other.fault is not None or first.duration_s is None or other.duration_s is None:
-        return None
-    return first.duration_s, other.duration_s

@@ -5,8 +5,8 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from strangler.comparing.comparer import ComparedPair, Comparer
 from strangler.control.shadow.arms import CapturedArms
-from strangler.control.shadow.comparing import ComparedPair, Comparer
 from strangler.core.compare import Outcome, Reason, second_look
 from strangler.core.routing.arm import Arm
 from strangler.core.shadowing.recheck import Key, PendingRecheck, RecheckState, found_again

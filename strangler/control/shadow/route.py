@@ -3,49 +3,30 @@
 import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from typing import Literal
 
 import msgspec
 
-from strangler.control.shadow.client import ShadowUpstream
+from strangler.comparing.client import ArmUpstream
+from strangler.comparing.route import ComparedRoute
 from strangler.control.shadow.dry_runs import DryRuns
-from strangler.control.shadow.request import path_of
-from strangler.core.compare import CompareRules, EndpointNames, Redactor, RuleUseState, compile_rules
-from strangler.core.compare.accept_rules.rules import EndpointRules
-from strangler.core.compare.model.endpoint_names import TemplateTree
-from strangler.core.compare.model.templates import Template, route_templates
-from strangler.core.http.cookies import public_cookie
+from strangler.core.compare import RuleUseState
 from strangler.core.http.methods import SAFE
-from strangler.core.routing.aggregate import Part
 from strangler.core.routing.arm import LEGACY, Arm
-from strangler.core.routing.rewrite import Rewrite, cookie_path_back, rewrite_back
-from strangler.core.routing.route import Route
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings, Url
 from strangler.core.shadowing.recheck import MAX_RECHECKS, RecheckState
-from strangler.http1.parse import host_of
-from strangler.ipc.messages import Captured
 
 OPEN_PER_PLACE = 4
 """The most open captures for each shadow that may be in flight; the others wait for their recheck."""
 
 
-@dataclass(slots=True)
-class ShadowRoute:
+@dataclass(slots=True, kw_only=True)
+class ShadowRoute(ComparedRoute):
     """Made again when the route's settings change. The comparisons count `open` and `first`."""
 
-    settings: RouteSettings
     shadow: ShadowSettings
-    candidate: str
-    """The upstream, or `aggregate` if there are `parts`."""
-    parts: tuple[Part, ...]
-    rules: CompareRules
-    endpoint_rules: EndpointRules
-    redactor: Redactor
-    rewrite: Rewrite | None
-    templates: tuple[Template, ...]
-    """The templates that name its endpoints."""
     uses: RuleUseState
     sending: asyncio.Semaphore
     looks: dict[Arm, RecheckState]
@@ -61,42 +42,27 @@ class ShadowRoute:
     """Why shadowing of this route has stopped by itself."""
 
     @classmethod
-    def of(
+    def if_shadowed(
         cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"] = "shown"
     ) -> "ShadowRoute | None":
         """Return the route; None if it has no shadows. `values`: `evidence.values` of routes.yaml."""
-        shadow, route = settings.shadow, Route(settings, 0)
+        shadow = settings.shadow
         if shadow is None or not shadow.percent:
             return None
-        rules = compile_rules(settings.compare)
+        compared = ComparedRoute.of(settings, key, values)
         return cls(
-            settings=settings,
+            **{each.name: getattr(compared, each.name) for each in fields(ComparedRoute)},
             shadow=shadow,
-            candidate=route.upstream,
-            parts=route.parts,
-            rules=rules,
-            endpoint_rules=EndpointRules(rules),
-            redactor=Redactor.of(key, settings.compare.redact, values),
-            rewrite=route.rewrite,
-            templates=route_templates(settings.match.prefix, settings.match.path, settings.fold),
             uses=RuleUseState(len(settings.compare.accept)),
             sending=asyncio.Semaphore(shadow.in_flight),
             looks=_looks(shadow),
         )
 
     @property
-    def name(self) -> str:
-        return self.settings.name
-
-    @property
     def fingerprint(self) -> str:
         """The fingerprint of the settings that a stop depends on: shadows go on when any of them changes."""
         encoded = msgspec.json.encode((self.settings.aggregate or self.candidate, self.shadow))
         return blake2b(encoded, digest_size=8).hexdigest()
-
-    def names(self, tree: TemplateTree | None) -> EndpointNames:
-        """Return the names of the route's endpoints. `tree`: that of the ledger, if there is one."""
-        return EndpointNames(self.templates, tree, self.redactor.shape)
 
     def begin_anew(self) -> None:
         """Forget the results of rechecks and the uses of rules: the evidence starts again."""
@@ -140,7 +106,7 @@ class ShadowRoute:
     def is_dry_run(self, method: bytes) -> bool:
         return self.shadow.writes == "dry_run" and method not in SAFE
 
-    def room(self, upstreams: dict[str, ShadowUpstream]) -> tuple[int, str]:
+    def room(self, upstreams: dict[str, ArmUpstream]) -> tuple[int, str]:
         """Return how many more captures can be used now, and the limiting reason: `stopped`, `breaker` or `full`.
 
         While the other arm's breaker is open, one capture at a time is still taken, to record that.
@@ -154,26 +120,6 @@ class ShadowRoute:
         if all(resting & self.upstreams_of(arm) for arm in self.other_arms()):
             return min(1, free), "breaker"
         return free, "full"
-
-    def public_location(self, location: bytes, captured: Captured, url: Url | None) -> bytes:
-        """Return a Location of the candidate as its client gets it: rewritten back only if paths are rewritten."""
-        base = url.path.encode() if url is not None else b""
-        if url is None or (self.rewrite is None and not base.rstrip(b"/")):
-            return location
-        return rewrite_back(
-            location, self.rewrite, path_of(captured.target), base, url.authority.encode(), captured.host
-        )
-
-    def public_cookie(self, cookie: bytes, captured: Captured, url: Url | None) -> bytes:
-        """Return a Set-Cookie of the candidate as its client gets it."""
-        base = url.path.encode() if url is not None else b""
-        if url is None or (self.rewrite is None and not base.rstrip(b"/")):
-            return cookie
-        path = path_of(captured.target)
-        host = host_of(captured.host) or b""
-        return public_cookie(
-            cookie, lambda own: cookie_path_back(own, self.rewrite, path, base), url.server_name.encode(), host
-        )
 
 
 def _other_arms(shadow: ShadowSettings) -> frozenset[Arm]:

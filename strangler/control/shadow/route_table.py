@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from strangler.control.shadow.client import ShadowUpstream
+from strangler.comparing.client import ArmUpstream
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.core.settings import RouteSettings, Settings, Url
@@ -16,10 +16,10 @@ class ShadowRouteTable:
         self.key: bytes | None = None
         """The key of redaction. There are no routes until it is set."""
         self.routes: dict[str, ShadowRoute] = {}
-        self.upstreams: dict[str, ShadowUpstream] = {}
+        self.upstreams: dict[str, ArmUpstream] = {}
         self._is_healthy = is_healthy
         self._stops = stops
-        self._replaced: list[ShadowUpstream] = []
+        self._replaced: list[ArmUpstream] = []
 
     def adopt(self, settings: Settings) -> list[str]:
         """Follow new settings, and end the stops that no longer apply. Return the names of replaced upstreams."""
@@ -42,7 +42,7 @@ class ShadowRouteTable:
         for name, wanted in settings.upstreams.items():
             known = self.upstreams.get(name)
             if known is None:
-                self.upstreams[name] = ShadowUpstream(wanted, self._is_healthy, settings.files)
+                self.upstreams[name] = ArmUpstream(wanted, self._is_healthy, settings.files)
             else:
                 known.tls.adopt(wanted.tls, settings.files)
         return replaced
@@ -50,7 +50,7 @@ class ShadowRouteTable:
     def _route(self, wanted: RouteSettings, key: bytes, settings: Settings) -> ShadowRoute | None:
         known, values = self.routes.get(wanted.name), settings.evidence.values
         is_same = known is not None and known.settings == wanted and known.redactor.hides_values == (values == "hashed")
-        return known if is_same else ShadowRoute.of(wanted, key, values)
+        return known if is_same else ShadowRoute.if_shadowed(wanted, key, values)
 
     def _end_stops(self) -> None:
         for name in self._stops.all():

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from strangler.comparing.client import ArmUpstream
 from strangler.control.shadow.arms import CapturedArms
-from strangler.control.shadow.client import ShadowUpstream
 from strangler.control.shadow.comparison import ShadowComparison
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.ledger.template_tree import TemplateTreeState
@@ -55,7 +55,7 @@ class Site:
     route: ShadowRoute
     legacy: ScriptedUpstream
     candidate: ScriptedUpstream
-    upstreams: dict[str, ShadowUpstream]
+    upstreams: dict[str, ArmUpstream]
     threads: ThreadPoolExecutor
 
     async def finding(self, request: Captured) -> Finding:
@@ -76,11 +76,11 @@ async def site(
     legacy: Sequence[Any] = (NINE,), candidate: Sequence[Any] = (NINE,), **changes: Any
 ) -> AsyncIterator[Site]:
     given: dict[str, Any] = {"recheck_s": 0.01, "baseline": NO_BASELINE} | changes
-    made = ShadowRoute.of(replace(route("orders"), shadow=shadow(**given)), KEY)
+    made = ShadowRoute.if_shadowed(replace(route("orders"), shadow=shadow(**given)), KEY)
     assert made is not None
     async with ScriptedUpstream(says(*legacy)) as this_upstream, ScriptedUpstream(says(*candidate)) as other:
         upstreams = {
-            name: ShadowUpstream(upstream(name, f"http://127.0.0.1:{to.port}"))
+            name: ArmUpstream(upstream(name, f"http://127.0.0.1:{to.port}"))
             for name, to in (("legacy", this_upstream), ("orders", other))
         }
         threads = ThreadPoolExecutor(1)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from strangler.comparing.arm_request import origin_form, outgoing
 from strangler.control.shadow.key import redaction_key
-from strangler.control.shadow.request import origin_form, outgoing
 from strangler.core.documents import ComparedDifference
 from strangler.core.routing.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url

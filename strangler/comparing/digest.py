@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET
 
-from strangler.control.shadow.request import lines_of, path_of
+from strangler.comparing.arm_request import lines_of, path_of
 from strangler.core.compare import (
     Comparison,
     EndpointNames,

@@ -1,16 +1,28 @@
-"""The comparison of the responses of both arms to one capture, in a thread."""
+"""The comparison of the responses of both arms to one request, in a thread."""
 
 import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from strangler.control.shadow.arms import ArmResponse, CapturedArms
-from strangler.control.shadow.request import lines_of
-from strangler.core.compare import Comparison, compare, conditions_of
+from strangler.comparing.arm_request import lines_of
+from strangler.comparing.route import ComparedRoute
+from strangler.core.compare import CompareRules, Comparison, Response, compare, conditions_of
+from strangler.core.settings import Url
+from strangler.ipc.messages import Captured
 from strangler.times import utc_day
 
 Times = tuple[float, float]
 """Seconds that legacy and the candidate took."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmResponse:
+    """The response of an arm, and the URL that gave it (None: no upstream was asked, or several)."""
+
+    response: Response
+    url: Url | None
+    release: str = ""
+    """The candidate's release, if the candidate responded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +37,39 @@ class ComparedPair:
     times: Times | None = None
 
 
+def times_of(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
+    """Return the times of both; None unless both responded."""
+    first, other = legacy.response, candidate.response
+    if first.fault is not None or other.fault is not None or first.duration_s is None or other.duration_s is None:
+        return None
+    return first.duration_s, other.duration_s
+
+
 @dataclass(frozen=True, slots=True)
 class Comparer:
-    """Compares the responses to one capture by the rules of its route."""
+    """Compares the responses to one request by the rules of its route that are in force for it."""
 
-    arms: CapturedArms
+    captured: Captured
+    route: ComparedRoute
+    rules: CompareRules
     threads: Executor
     """A large body takes tens of milliseconds."""
+    is_dry_run: bool = False
 
     async def compare(self, legacy: ArmResponse, candidate: ArmResponse, *, is_baseline: bool = False) -> Comparison:
         """Compare two responses. A baseline has legacy on both sides."""
-        route, captured = self.arms.route, self.arms.captured
+        route, captured = self.route, self.captured
 
         def work() -> Comparison:
             return compare(
                 legacy.response,
                 candidate.response,
-                self.arms.rules,
+                self.rules,
                 utc_day(),
                 request=conditions_of(lines_of(captured.lines)),
                 rewrite_back=lambda location: route.public_location(location, captured, candidate.url),
                 cookie_back=lambda cookie: route.public_cookie(cookie, captured, candidate.url),
-                is_dry_run=route.is_dry_run(captured.method) and not is_baseline,
+                is_dry_run=self.is_dry_run and not is_baseline,
             )
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)

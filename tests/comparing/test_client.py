@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.request import Outgoing
+from strangler.comparing.arm_request import Outgoing
+from strangler.comparing.client import ArmUpstream
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.settings import Url
@@ -32,15 +32,15 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
 @asynccontextmanager
-async def shadows(port: int, host: str = "127.0.0.1") -> AsyncIterator[ShadowUpstream]:
-    made = ShadowUpstream(upstream("orders", f"http://{host}:{port}"))
+async def shadows(port: int, host: str = "127.0.0.1") -> AsyncIterator[ArmUpstream]:
+    made = ArmUpstream(upstream("orders", f"http://{host}:{port}"))
     try:
         yield made
     finally:
         await made.close()
 
 
-def request(to: ShadowUpstream, method: bytes = b"GET", body: bytes = b"") -> Outgoing:
+def request(to: ArmUpstream, method: bytes = b"GET", body: bytes = b"") -> Outgoing:
     return Outgoing(to.pick(), method, b"/a", ((b"Host", b"shop"), (b"Connection", b"close")), body)
 
 
@@ -193,7 +193,7 @@ async def test_urls_that_checks_or_shadows_found_unwell_are_left_out() -> None:
     async with ScriptedUpstream(responding(send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))) as well:
         dead, sick = "http://127.0.0.1:1", "http://127.0.0.1:2"
         settings = upstream("orders", f"http://127.0.0.1:{well.port}", dead, sick)
-        made = ShadowUpstream(settings, lambda name, url: (name, url.port) != ("orders", 2))
+        made = ArmUpstream(settings, lambda name, url: (name, url.port) != ("orders", 2))
         responses = [await made.ask(request(made), 5.0, 1000) for _ in range(60)]
         await made.close()
     assert sum(response_head.fault is None for response_head in responses) >= 50
@@ -201,7 +201,7 @@ async def test_urls_that_checks_or_shadows_found_unwell_are_left_out() -> None:
 
 
 def test_it_picks_one_of_its_urls() -> None:
-    shadow_upstream = ShadowUpstream(upstream("orders"))
+    shadow_upstream = ArmUpstream(upstream("orders"))
     assert isinstance(shadow_upstream.pick(), Url)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from strangler.control.shadow.request import Outgoing
+from strangler.comparing.arm_request import Outgoing
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.resilience.breaker import Breaker
@@ -44,7 +44,7 @@ class _WithheldError(Exception):
     """The request must no longer be sent."""
 
 
-class ShadowUpstream:
+class ArmUpstream:
     """One upstream as shadows use it. It must be closed."""
 
     def __init__(

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from strangler.control.shadow.client import ShadowUpstream
-from strangler.control.shadow.request import is_absolute, lines_of, origin_form, outgoing
+from strangler.comparing.arm_request import is_absolute, lines_of, origin_form, outgoing
+from strangler.comparing.client import ArmUpstream
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.http.head import RawHeaders
@@ -30,7 +30,7 @@ _FIRST_OF_OURS = b"x-forwarded-for"
 
 
 async def ask_parts(
-    captured: Captured, parts: Sequence[Part], upstreams: Mapping[str, ShadowUpstream], timeout_s: float, max_bytes: int
+    captured: Captured, parts: Sequence[Part], upstreams: Mapping[str, ArmUpstream], timeout_s: float, max_bytes: int
 ) -> Response:
     """Return the response that the aggregate would give. Its time is that of the slowest part.
 
@@ -46,7 +46,7 @@ async def ask_parts(
     return Response(200, whole.fields, b"" if captured.method == b"HEAD" else whole.body, duration_s=duration_s)
 
 
-async def _ask(captured: Captured, part: Part, upstream: ShadowUpstream, timeout_s: float) -> Response:
+async def _ask(captured: Captured, part: Part, upstream: ArmUpstream, timeout_s: float) -> Response:
     path, mark, query = origin_form(captured.target).partition(b"?")
     request = msgspec.structs.replace(
         captured,
