@@ -113,6 +113,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "times",
         "tls",
     },
+    # a recording that is sent again
+    "replay": {"core.replaying"},
     # processes and commands
     "worker": {
         "clock",

@@ -1,0 +1,1 @@
+"""Sending the requests of a recording again, and comparing what comes back."""

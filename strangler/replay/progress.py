@@ -1,0 +1,41 @@
+"""How far a replay has come: what the progress bar shows while it runs, and the account at its end."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class ReplayProgress:
+    """Counts that only grow. The replay writes them; whoever shows them reads them at any time."""
+
+    read: int = 0
+    """Pairs that were read."""
+    share_read: float = 0.0
+    """How much of the file was read, 0.0 to 1.0, by its bytes on disk."""
+    sent: int = 0
+    """Requests that were sent, those of both sides of `--against legacy` and `--self` counted once."""
+    running: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Comparisons by outcome: `match`, `accepted`, `mismatch`, `not_comparable`."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Comparisons that say nothing, by reason."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Requests without a response, by fault."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    """Responses by status."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Requests that were not sent, in words: `a write`, `no route with a candidate`, `a secret in its path`, …"""
+    bad_lines: Counter[str] = field(default_factory=Counter)
+    """Lines of the recording that could not be read, by reason."""
+    first_bad_lines: dict[str, list[int]] = field(default_factory=dict)
+    """The numbers of the first of them, by reason."""
+    fields_left_out: Counter[str] = field(default_factory=Counter)
+    """Places with a redacted value that were left out of requests that were sent: `header:authorization`."""
+    learned: int = 0
+    """Values that were learned and put into later requests."""
+    by_candidate: int = 0
+    """Pairs whose recorded response was the candidate's."""
+    behind_s: float = 0.0
+    """How late the request is that is due first."""
+    stopped: str | None = None
+    """Why the replay ended before the end of the recording; None if it did not."""
