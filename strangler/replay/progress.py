@@ -1,4 +1,4 @@
-"""How far a replay has come: what the progress bar shows while it runs, and the account at its end."""
+"""The progress of a replay: what its bar shows while it runs, and the account at its end."""
 
 from collections import Counter
 from dataclasses import dataclass, field
