@@ -12,7 +12,7 @@ from typing import Final
 
 from strangler.core.compare.codings import undo_codings
 from strangler.core.compare.model.forms import parse_form
-from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type, text_of
+from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type
 from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson
 from strangler.core.compare.model.values import Node, Reason
 from strangler.core.compare.redaction.nested_markup import redact_markup
@@ -20,6 +20,7 @@ from strangler.core.compare.redaction.nesting import Nesting
 from strangler.core.compare.redaction.redact import Redactor
 from strangler.core.compare.redaction.redact_url import redact_url
 from strangler.core.privacy.secrets import MARK, formed_spans, is_secret_name, named_spans
+from strangler.recordings.in_place.body_text import text_of_body, text_of_raw
 from strangler.recordings.in_place.edits import Edit, edited, joined, marked, marks_set, moved
 from strangler.recordings.in_place.json_edits import json_edits, lines_edits
 from strangler.recordings.in_place.markup_edits import markup_edits
@@ -78,16 +79,20 @@ class RecordingRedactor:
 
     def target(self, target: RawText) -> RawText | None:
         """Return a request target without secrets, or None."""
-        text, encode = _text(target)
+        text, encode = text_of_raw(target)
         edits = joined(text, target_edits(text, TextSearch(self.redactor), 0), self.redactor)
         result = edited(text, edits)
         if marks_set(lambda at: redact_url(result, self.redactor, at), len(result)):
             return None
         return encode(result)
 
+    def headers(self, headers: RecordedHeaders) -> RecordedHeaders:
+        """Return header fields without secrets."""
+        return tuple((self._name(name), self.header(_name_of(name), value)) for name, value in headers)
+
     def header(self, name: str, value: RawText) -> RawText:
         """Return a field's value without secrets; cookies keep their names, credentials their scheme."""
-        text, encode = _text(value)
+        text, encode = text_of_raw(value)
         return encode(edited(text, self._header_edits(name.lower(), text)))
 
     def body(self, data: bytes, media: MediaType | None, depth: int = 0) -> bytes | None:
@@ -97,7 +102,7 @@ class RecordingRedactor:
             return self._multipart(data, media, depth)
         if kind is Body.BINARY:
             return None
-        found = _decoded(data, media, kind)
+        found = text_of_body(data, media, kind)
         if found is None:
             return None
         text, encode = found
@@ -107,7 +112,7 @@ class RecordingRedactor:
     def _message(
         self, headers: RecordedHeaders, body: RecordedBody | None
     ) -> tuple[RecordedHeaders, RecordedBody | None]:
-        redacted = tuple((self._name(name), self.header(_name_of(name), value)) for name, value in headers)
+        redacted = self.headers(headers)
         if body is None or body.omitted is not None or body.data == b"":
             return redacted, body
         data = body.data or b""
@@ -124,7 +129,7 @@ class RecordingRedactor:
         return redacted, RecordedBody.of(result)
 
     def _name(self, name: RawText) -> RawText:
-        text, encode = _text(name)
+        text, encode = text_of_raw(name)
         return encode(edited(text, self._inner(text)))
 
     def _inner(self, text: str) -> list[Edit]:
@@ -229,7 +234,7 @@ class RecordingRedactor:
             return None
         pieces, done = [], 0
         for part in parts:
-            head = _text(raw_text(data[slice(*part.head)]))
+            head = text_of_raw(raw_text(data[slice(*part.head)]))
             content = data[slice(*part.data)]
             if not part.is_plain:
                 return None
@@ -265,33 +270,3 @@ def _name_of(name: RawText) -> str:
 
 def _values(headers: RecordedHeaders, wanted: str) -> Iterator[bytes]:
     return (raw_bytes(value) for name, value in headers if _name_of(name).lower() == wanted)
-
-
-def _text(value: RawText) -> tuple[str, Callable[[str], RawText]]:
-    """Return bytes as a text to search in, and the way back, which loses none of them."""
-    if isinstance(value, str):
-        return value, lambda text: text
-    return value.base64.decode("latin-1"), lambda text: raw_text(text.encode("latin-1"))
-
-
-def _decoded(data: bytes, media: MediaType | None, kind: Body) -> tuple[str, Callable[[str], bytes]] | None:
-    """Return the text of a body, and the way back; None if its charset is unknown or writes it otherwise."""
-    if kind is Body.FORM:
-        text = data.decode("utf-8", "surrogateescape")
-        return text, lambda changed: changed.encode("utf-8", "surrogateescape")
-    found = text_of(data, media, kind)
-    if found is None:
-        return None
-    named = media.charset if media else None
-    for codec in ("utf-8", "utf-8-sig", named, "latin-1", "utf-16-le", "utf-16-be"):
-        if codec is not None and (way := _way_back(data, found, codec)):
-            return found, way
-    return None
-
-
-def _way_back(data: bytes, text: str, codec: str) -> Callable[[str], bytes] | None:
-    try:
-        written = text.encode(codec)
-    except (UnicodeError, LookupError):
-        return None
-    return (lambda changed: changed.encode(codec)) if written == data else None
