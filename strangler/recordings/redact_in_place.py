@@ -4,25 +4,24 @@ What the redactor of samples would still find in the result decides: a part that
 not kept.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
 from strangler.core.compare.codings import undo_codings
-from strangler.core.compare.model.forms import parse_form
 from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type
 from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson
-from strangler.core.compare.model.values import Node, Reason
-from strangler.core.compare.redaction.nested_markup import redact_markup
-from strangler.core.compare.redaction.nesting import Nesting
+from strangler.core.compare.model.values import Reason
 from strangler.core.compare.redaction.redact import Redactor
 from strangler.core.compare.redaction.redact_url import redact_url
-from strangler.core.privacy.secrets import MARK, formed_spans, is_secret_name, named_spans
+from strangler.core.privacy.secrets import formed_spans, is_secret_name, named_spans
 from strangler.recordings.in_place.body_text import text_of_body, text_of_raw
 from strangler.recordings.in_place.edits import Edit, edited, joined, marked, marks_set, moved
-from strangler.recordings.in_place.json_edits import json_edits, lines_edits
+from strangler.recordings.in_place.field_edits import header_edits
+from strangler.recordings.in_place.json_edits import json_edits, lines_edits, unescaped_json
+from strangler.recordings.in_place.last_word import is_left_in_form, is_left_in_json, is_left_in_markup
 from strangler.recordings.in_place.markup_edits import markup_edits
 from strangler.recordings.in_place.multipart_parts import part_spans
 from strangler.recordings.in_place.text_edits import TextSearch
@@ -38,13 +37,11 @@ from strangler.recordings.recorded import (
     raw_text,
 )
 
-_SCHEME: Final = re.compile(
-    r"\s*(?:ApiKey|AWS4-HMAC-SHA256|Basic|Bearer|Concealed|Digest|DPoP|GNAP|Hawk|HOBA|Key|Mutual|Negotiate|NTLM|OAuth|"
-    r"PrivateToken|SCRAM-SHA-(?:1|256)|Token|vapid)\s+(?=\S)",
-    re.IGNORECASE,
-)
-"""Schemes of RFC 9110 section 11, which stay: what stands behind one is the secret."""
 _MAX_NESTED: Final = 4
+_FIELDS_KEPT: Final = 4096
+_LONGEST_KEPT: Final = 256
+"""Bytes of the longest value of a field that is remembered."""
+_SEARCHED_AS_A_WHOLE: Final = (Body.JSON, Body.NDJSON, Body.FORM, Body.TEXT, Body.UNNAMED)
 
 
 def key_id(key: bytes) -> str:
@@ -57,6 +54,11 @@ class RecordingRedactor:
     """Redaction of pairs. `redactor`: that of samples, which shows values; `.hides_values` has no meaning here."""
 
     redactor: Redactor
+    _remembered: "Callable[[RawText, RawText], tuple[RawText, RawText]]" = field(init=False, repr=False, compare=False)
+    """`_field`, which remembers its results: clients and servers send the same fields again and again."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_remembered", lru_cache(_FIELDS_KEPT)(self._field))
 
     def pair(self, pair: RecordedPair, *, hides_caller: bool) -> RecordedPair | None:
         """Return the pair without secrets; None if its target cannot be cleared. `hides_caller`: it is an address."""
@@ -80,6 +82,8 @@ class RecordingRedactor:
     def target(self, target: RawText) -> RawText | None:
         """Return a request target without secrets, or None."""
         text, encode = text_of_raw(target)
+        if self.redactor.is_clear_document(text):
+            return target
         edits = joined(text, target_edits(text, TextSearch(self.redactor), 0), self.redactor)
         result = edited(text, edits)
         if marks_set(lambda at: redact_url(result, self.redactor, at), len(result)):
@@ -88,12 +92,15 @@ class RecordingRedactor:
 
     def headers(self, headers: RecordedHeaders) -> RecordedHeaders:
         """Return header fields without secrets."""
-        return tuple((self._name(name), self.header(_name_of(name), value)) for name, value in headers)
+        return tuple(
+            (self._remembered if len(raw_bytes(value)) <= _LONGEST_KEPT else self._field)(name, value)
+            for name, value in headers
+        )
 
     def header(self, name: str, value: RawText) -> RawText:
         """Return a field's value without secrets; cookies keep their names, credentials their scheme."""
         text, encode = text_of_raw(value)
-        return encode(edited(text, self._header_edits(name.lower(), text)))
+        return encode(edited(text, header_edits(name.lower(), text, TextSearch(self.redactor))))
 
     def body(self, data: bytes, media: MediaType | None, depth: int = 0) -> bytes | None:
         """Return a body, its codings undone, without secrets; None if it cannot be searched."""
@@ -106,8 +113,21 @@ class RecordingRedactor:
         if found is None:
             return None
         text, encode = found
+        if kind in _SEARCHED_AS_A_WHOLE and self._is_clear(text, kind):
+            return data
         edits = self._body_edits(text, kind)
         return None if edits is None else encode(edited(text, edits))
+
+    def _is_clear(self, text: str, kind: Body) -> bool:
+        """Return True if a body is proven to stay as it is; JSON that does not parse is not."""
+        if kind in (Body.TEXT, Body.UNNAMED):
+            return self.redactor.is_clear(text)
+        if kind is Body.FORM:
+            return self.redactor.is_clear_document(text)
+        plain = unescaped_json(text) if "\\" in text else text
+        if plain is None or not self.redactor.is_clear_document(plain):
+            return False
+        return isinstance(parse_json(text) if kind is Body.JSON else parse_ndjson(text), Json)
 
     def _message(
         self, headers: RecordedHeaders, body: RecordedBody | None
@@ -125,8 +145,11 @@ class RecordingRedactor:
         if result is None:
             return redacted, RecordedBody(omitted=whole)
         if plain != data:
-            redacted = tuple(field for field in redacted if _name_of(field[0]).lower() != "content-encoding")
+            redacted = tuple(each for each in redacted if _name_of(each[0]).lower() != "content-encoding")
         return redacted, RecordedBody.of(result)
+
+    def _field(self, name: RawText, value: RawText) -> tuple[RawText, RawText]:
+        return self._name(name), self.header(_name_of(name), value)
 
     def _name(self, name: RawText) -> RawText:
         text, encode = text_of_raw(name)
@@ -135,46 +158,17 @@ class RecordingRedactor:
     def _inner(self, text: str) -> list[Edit]:
         return TextSearch(self.redactor).inner(text)
 
-    def _header_edits(self, name: str, text: str) -> list[Edit]:
-        if name in self.redactor.headers or name.replace("_", "-") in self.redactor.headers:
-            return self._credentials(text)
-        if name == "cookie":
-            return list(self._cookies(text))
-        if name == "set-cookie":
-            first = text.partition(";")[0]
-            return [*self._cookies(first), *self._cookie_attributes(text, len(first))]
-        return self._credentials(text) if is_secret_name(name) else self._inner(text)
-
-    def _credentials(self, text: str) -> list[Edit]:
-        scheme = _SCHEME.match(text)
-        return _whole(self.redactor, text, scheme.end() if scheme else 0, len(text))
-
-    def _cookies(self, text: str) -> Iterator[Edit]:
-        at = 0
-        for cookie in text.split(";"):
-            name, equals, value = cookie.partition("=")
-            if not equals:
-                yield from _whole(self.redactor, text, at, at + len(cookie))
-            else:
-                yield from moved(self._inner(name), at)
-                start = at + len(name) + 1
-                yield from _whole(self.redactor, text, start, start + len(value))
-            at += len(cookie) + 1
-
-    def _cookie_attributes(self, text: str, start: int) -> Iterator[Edit]:
-        at = start + 1
-        for attribute in text[start + 1 :].split(";"):
-            name, equals, value = attribute.partition("=")
-            yield from moved(self._inner(value), at + len(name) + len(equals))
-            at += len(attribute) + 1
-
     def _body_edits(self, text: str, kind: Body) -> list[Edit] | None:
         search = TextSearch(self.redactor)
         if kind in (Body.JSON, Body.NDJSON):
             find = json_edits if kind is Body.JSON else lines_edits
-            return self._sufficient(text, find(text, search, 0), lambda result: self._left_in_json(result, kind))
+            return self._sufficient(
+                text, find(text, search, 0), lambda result: is_left_in_json(result, kind, self.redactor)
+            )
         if kind is Body.FORM:
-            return self._sufficient(text, fields_edits(text, search, 0), self._left_in_form)
+            return self._sufficient(
+                text, fields_edits(text, search, 0), lambda result: is_left_in_form(result, self.redactor)
+            )
         if kind in (Body.HTML, Body.XML):
             is_html = kind is Body.HTML
             return self._markup_edits(text, search, is_html)
@@ -192,7 +186,7 @@ class RecordingRedactor:
 
     def _markup_edits(self, text: str, search: TextSearch, is_html: bool) -> list[Edit] | None:
         def left(result: str) -> bool:
-            return self._left_in_markup(result, is_html)
+            return is_left_in_markup(result, self.redactor, is_html=is_html)
 
         edits = markup_edits(text, search, 0, is_html=is_html)
         found = self._sufficient(text, edits, left)
@@ -207,26 +201,6 @@ class RecordingRedactor:
             return None
         ordered = joined(text, edits, self.redactor)
         return None if is_left(edited(text, ordered)) else ordered
-
-    def _left_in_json(self, text: str, kind: Body) -> bool:
-        parsed = parse_json(text) if kind is Body.JSON else parse_ndjson(text)
-        if not isinstance(parsed, Json):
-            return True
-        tree = parsed.tree
-        return marks_set(lambda at: self.redactor.tree_at(tree, at), len(text)) > 0
-
-    def _left_in_form(self, text: str) -> bool:
-        fields = parse_form(text.encode("utf-8", "surrogatepass"))
-        tree: dict[str, Node] = {name: value for name, value in fields.items() if not _is_marked(value)}
-        return marks_set(lambda at: self.redactor.tree_at(tree, at), len(text)) > 0
-
-    def _left_in_markup(self, text: str, is_html: bool) -> bool:
-        results: list[str | None] = []
-
-        def redact(at: Nesting) -> None:
-            results.append(redact_markup(text, self.redactor, at, is_html=is_html))
-
-        return marks_set(redact, len(text)) > 0 or results == [None]
 
     def _multipart(self, data: bytes, media: MediaType | None, depth: int) -> bytes | None:
         parts = part_spans(data, media)
@@ -250,18 +224,6 @@ class RecordingRedactor:
             pieces += [data[part.head[1] : part.data[0]], kept]
             done = part.data[1]
         return b"".join([*pieces, data[done:]])
-
-
-def _whole(redactor: Redactor, text: str, start: int, end: int) -> list[Edit]:
-    """Return the edit that marks a span but for the blanks around it; none if it is empty, or a mark."""
-    raw = text[start:end]
-    bare = raw.strip()
-    first = start + len(raw) - len(raw.lstrip())
-    return [marked(redactor, text, first, first + len(bare))] if bare and not MARK.fullmatch(bare) else []
-
-
-def _is_marked(value: Node) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) and MARK.fullmatch(each) for each in value)
 
 
 def _name_of(name: RawText) -> str:

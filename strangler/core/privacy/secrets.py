@@ -11,7 +11,19 @@ from strangler.core.privacy.credentials import credential_spans
 from strangler.core.privacy.personal import Span as Span
 from strangler.core.privacy.personal import personal_spans
 
-_NAMES = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "sessionid", "sessid", "cvv")
+SECRET_NAMES = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "authorization",
+    "cookie",
+    "sessionid",
+    "sessid",
+    "cvv",
+)
+"""Parts of names of secrets, in small letters and without separators."""
 _LONGEST_KEPT = 256
 
 NAMING_ATTRIBUTES = ("id", "name", "key", "property", "itemprop", "autocomplete", "type")
@@ -27,7 +39,7 @@ def is_secret_name(name: str) -> bool:
 def _is_secret(name: str) -> bool:
     folded = unicodedata.normalize("NFKC", unescape(unquote_plus(unquote_plus(name)))).casefold()
     plain = "".join(char for char in folded if char.isalnum())
-    return any(secret in plain for secret in _NAMES)
+    return any(secret in plain for secret in SECRET_NAMES)
 
 
 def _spellings(*words: str) -> frozenset[str]:
@@ -87,7 +99,7 @@ def _spaced(word: str) -> str:
 
 
 _ASSIGNED = re.compile(
-    r"(?:" + "|".join(map(_spaced, _NAMES)) + r")"
+    r"(?:" + "|".join(map(_spaced, SECRET_NAMES)) + r")"
     r"[\w.\-\[\]]{0,64}+"  # the rest of the name: tokenValue, cookies[0]
     r"(?:\\*(?:[\"']|&quot;|&apos;|&#3[49];|&#x2[27];|%2[27]))?(?:\s|%20|\+){0,8}+(?:=>|[:=]|%3D|%3A|&#61;)(?:\s|%20|\+){0,8}+"
     r"(?P<quote>\\*(?:[\"']|&quot;|&apos;|&#3[49];|&#x2[27];|%2[27]))?",
@@ -151,7 +163,7 @@ def _closing_bracket(text: str, start: int) -> int:
 
 
 _OPENED = re.compile(
-    r"(?:" + "|".join(map(_spaced, _NAMES)) + r")[\w.\-:]{0,64}+"
+    r"(?:" + "|".join(map(_spaced, SECRET_NAMES)) + r")[\w.\-:]{0,64}+"
     r"(?:\s{1,8}[\w:.\-]{1,64}\s{0,4}=\s{0,4}(?:\"[^\"<>]{0,256}\"|'[^'<>]{0,256}')){0,8}\s{0,4}>(?P<value>[^<]*)",
     re.IGNORECASE,
 )

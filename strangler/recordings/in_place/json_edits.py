@@ -40,6 +40,12 @@ def json_edits(text: str, search: Search, depth: int) -> list[Edit] | None:
     return None if len(roots) != 1 else list(_edits(roots[0], text, search, depth))
 
 
+def unescaped_json(text: str) -> str | None:
+    """Return a JSON text with its escapes decoded; None if its strings could then not be told from what is in them."""
+    plain = JSON_STRING.plain(text)
+    return plain if "\\" not in plain and plain.count('"') == text.count('"') and '\\"' not in text else None
+
+
 def lines_edits(text: str, search: Search, depth: int) -> list[Edit] | None:
     """Return the edits of lines of JSON; None if one of them is none."""
     found: list[Edit] = []

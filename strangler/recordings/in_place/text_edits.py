@@ -39,7 +39,7 @@ class TextSearch:
 
     def inner(self, text: str, depth: int = 0) -> list[Edit]:
         """Return the edits of a text, in order; if they would not hide all, the one that hides it as a whole."""
-        if not self.finds(text):
+        if self.redactor.is_clear(text) or not self.finds(text):
             return []
         if depth <= MAX_NESTING:
             for find in _BY_FORMAT:

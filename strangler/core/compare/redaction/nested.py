@@ -4,25 +4,20 @@ What is found inside is searched in the same way, to a bounded depth. A text wit
 other is rewritten in its own format, so that the rest stays readable.
 """
 
-import re
-
 from strangler.core.compare.redaction.nested_markup import mark_formed
 from strangler.core.compare.redaction.nesting import MAX_NESTING, Nesting, Searching
+from strangler.core.compare.redaction.quick_test import PLAIN, SHORTEST
 from strangler.core.compare.redaction.redact_json import redact_json
 from strangler.core.compare.redaction.redact_text import has_layers, redact_text
 from strangler.core.compare.redaction.redact_url import redact_form, redact_whole_url
 
 _WORK_OF_TEXT = 60
 """The cost of a text besides its characters: many short texts take longer than one long text."""
-_SHORTEST = 5
-"""Characters of the shortest secret known by its form, `a@b.c`."""
-_PLAIN = re.compile(r"(?:[^\W\d_]{1,15}[ ,.'!?\-]{1,2})*+[^\W\d_]{0,15}")
-"""Words and nothing else, as most strings of a response: they contain no secret."""
 
 
 def redact_nested(text: str, redactor: Searching, at: Nesting | None = None) -> str:
     """Return a text with its secrets marked. Linear in its length; equal texts give equal results."""
-    if len(text) < _SHORTEST or _PLAIN.fullmatch(text):
+    if len(text) < SHORTEST or PLAIN.fullmatch(text):
         return text
     at = at or Nesting.of(text)
     if not at.spend(_WORK_OF_TEXT + len(text)):

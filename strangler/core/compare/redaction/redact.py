@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from html import unescape
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from strangler.core.compare.accept_rules.jsonpath import Pattern, parse_pattern
 from strangler.core.compare.accept_rules.places import redacted_place
@@ -23,6 +23,7 @@ from strangler.core.compare.redaction.nested import redact_nested
 from strangler.core.compare.redaction.nested_markup import redact_markup
 from strangler.core.compare.redaction.nesting import Nesting
 from strangler.core.compare.redaction.plain_json import KeptValue
+from strangler.core.compare.redaction.quick_test import holds_no_secret
 from strangler.core.compare.redaction.redact_url import is_action, names_next, redact_url
 from strangler.core.privacy.secrets import MARK, VALUE_MEMBERS, card_spans, holds_named_secret, is_secret_name
 
@@ -37,6 +38,7 @@ _HARMLESS_HEADERS = frozenset(
 """Fields whose values are words of the protocol: kept in clear even with `hides_values`."""
 _WORD = re.compile(r"[A-Za-z_$@#:](?:[A-Za-z_$.:\-]|[0-9](?![0-9]{2})){0,63}")
 """A key that looks like a name, not like a value."""
+_JSON = re.compile(r"[\[{\"]|%(?:5B|7B|22)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +84,29 @@ class Redactor:
 
     def text(self, text: str, at: Nesting | None = None) -> str:
         """Return a text with its secrets marked, searched by its format. `at`: where it is nested."""
-        return redact_nested(text, replace(self, hides_values=False) if self.hides_values else self, at)
+        visible = replace(self, hides_values=False) if self.hides_values else self
+        return visible.nested(text, at)
 
-    def nested(self, text: str, at: Nesting) -> str:
+    def nested(self, text: str, at: Nesting | None) -> str:
         """Return a text that was found inside another one without its secrets."""
-        return redact_nested(text, self, at)
+        return text if self.is_clear(text) else redact_nested(text, self, at)
+
+    def is_clear(self, text: str) -> bool:
+        """Return True if a text is proven to stay as it is. Patterns may mean members of JSON in it."""
+        if self.hides_values or (self.patterns and _JSON.search(text)):
+            return False
+        return holds_no_secret(text)
+
+    def is_clear_document(self, text: str) -> bool:
+        """Return True if JSON without escapes, or a form, is proven to stay as it is."""
+        if self.hides_values or any(_may_match(pattern, text) for pattern in self.patterns):
+            return False
+        return holds_no_secret(text)
 
     def value(self, text: str, at: Nesting | None = None) -> str:
         """Return a text that is a value: without its secrets, or only its type, length and hash."""
         if not self.hides_values:
-            return redact_nested(text, self, at)
+            return self.nested(text, at)
         return self.described("string", text) if text.strip() else text
 
     def lines(self, text: str) -> str:
@@ -249,6 +264,12 @@ _DESCRIBED = re.compile(r"(?:string|number|text)\([0-9]{1,9}\) [0-9a-f]{8}|boole
 def _words_of(path: str) -> tuple[str, ...]:
     """Return the decoded segments of an endpoint's path."""
     return tuple(map(unquote, path.split("/")))
+
+
+def _may_match(pattern: Pattern, text: str) -> bool:
+    """Return True if all keys of a pattern are in a text, so that it may mean a member of it."""
+    texts = (text, unquote_plus(text)) if "%" in text or "+" in text else (text,)
+    return all(segment.is_wild or any(segment.name in each for each in texts) for segment in pattern.segments)
 
 
 def _masks(pattern: Pattern, steps: Steps) -> int:
