@@ -145,6 +145,41 @@ def test_a_line_of_a_gigabyte_takes_constant_memory(tmp_path: Path) -> None:
     assert int(used_mib) < 3 * (MAX_LINE_BYTES >> 20)
 
 
+_SHOWN = """
+import resource, sys
+from pathlib import Path
+from strangler.recordings.recording_reader import open_recording
+from strangler.recordings.summary import CountsState
+from strangler.recordings.recorded import RecordedPair
+counts = CountsState()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open_recording(Path(sys.argv[1])) as recording:
+    for _, item in recording:
+        assert isinstance(item, RecordedPair)
+        counts.count(item)
+print(counts.pairs, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_a_recording_of_300_mb_takes_constant_memory(tmp_path: Path) -> None:
+    """The text is read frame by frame; a reader that kept pairs, or the text, would need as much as these."""
+    path = tmp_path / "a.rec"
+    one = written(tmp_path / "one.rec", [pair(body=bytes([65 + number]) * 100_000) for number in range(40)])
+    header, pairs = _frames(one.read_bytes())
+    path.write_bytes(header + pairs * 75)
+    done = subprocess.run([sys.executable, "-c", _SHOWN, path], capture_output=True, text=True, check=True, timeout=120)
+    count, used_mib = map(int, done.stdout.split())
+    assert count == 40 * 75
+    assert used_mib < 64
+
+
+def _frames(data: bytes) -> tuple[bytes, bytes]:
+    """Return the frame of the header, and the others."""
+    header = zstd.ZstdDecompressor()
+    header.decompress(data)
+    return data[: -len(header.unused_data)], header.unused_data
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

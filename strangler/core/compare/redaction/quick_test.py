@@ -118,7 +118,9 @@ def _may_have_form(text: str) -> bool:
     lower = data.lower()
     if any(word in lower for word in _WORDS) or any(start in data for start in _CREDENTIALS):
         return bool(formed_spans(text))
-    if "+" in text or ("00" in text and _ZEROS.search(text)) or ("." in text and _TOKEN.search(text)):
+    if "00" in text and _ZEROS.search(text) is not None:
+        return True  # a phone number behind a scheme, `x:0049…`
+    if "+" in text or ("." in text and _TOKEN.search(text)):
         return bool(formed_spans(text))
     return len(text) >= _SHORTEST_IBAN and any(True for _ in iban_spans(text))
 
