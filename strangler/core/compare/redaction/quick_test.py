@@ -108,6 +108,8 @@ def _names(text: str) -> bool:
 
 def _may_have_form(text: str) -> bool:
     """Return True if a secret that is known by its form may be in a text."""
+    if "00" in text and _ZEROS.search(text) is not None:
+        return True  # a phone number behind a scheme, `x:0049…`
     data = text.encode("utf-8", "surrogatepass")
     if _LONG_NUMBER in data.translate(_KINDS, _SEPARATORS):
         if any(not run[0].isdecimal() or text.startswith((".", "e", "E"), run.end()) for run in _DIGITS.finditer(text)):
@@ -118,8 +120,6 @@ def _may_have_form(text: str) -> bool:
     lower = data.lower()
     if any(word in lower for word in _WORDS) or any(start in data for start in _CREDENTIALS):
         return bool(formed_spans(text))
-    if "00" in text and _ZEROS.search(text) is not None:
-        return True  # a phone number behind a scheme, `x:0049…`
     if "+" in text or ("." in text and _TOKEN.search(text)):
         return bool(formed_spans(text))
     return len(text) >= _SHORTEST_IBAN and any(True for _ in iban_spans(text))
