@@ -110,13 +110,13 @@ def _may_have_form(text: str) -> bool:
     """Return True if a secret that is known by its form may be in a text."""
     if "00" in text and _ZEROS.search(text) is not None:
         return True  # a phone number behind a scheme, `x:0049…`
+    if ("e" in text or "E" in text) and _EXPONENT.search(text) is not None:
+        return True  # a number that JSON may write with more digits
     data = text.encode("utf-8", "surrogatepass")
     if _LONG_NUMBER in data.translate(_KINDS, _SEPARATORS):
         if any(not run[0].isdecimal() or text.startswith((".", "e", "E"), run.end()) for run in _DIGITS.finditer(text)):
             return True  # one that JSON may write otherwise: 4.1e15
         return bool(formed_spans(text))
-    if ("e" in text or "E" in text) and _EXPONENT.search(text) is not None:
-        return True
     lower = data.lower()
     if any(word in lower for word in _WORDS) or any(start in data for start in _CREDENTIALS):
         return bool(formed_spans(text))
