@@ -145,7 +145,7 @@ def test_a_line_of_a_gigabyte_takes_constant_memory(tmp_path: Path) -> None:
     assert int(used_mib) < 3 * (MAX_LINE_BYTES >> 20)
 
 
-_SHOWN = """
+_SUMMARY_OF = """
 import resource, sys
 from pathlib import Path
 from strangler.recordings.recording_reader import open_recording
@@ -164,10 +164,12 @@ print(counts.pairs, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 def test_a_recording_of_300_mb_takes_constant_memory(tmp_path: Path) -> None:
     """The text is read frame by frame; a reader that kept pairs, or the text, would need as much as these."""
     path = tmp_path / "a.rec"
-    one = written(tmp_path / "one.rec", [pair(body=bytes([65 + number]) * 100_000) for number in range(40)])
-    header, pairs = _frames(one.read_bytes())
+    single = written(tmp_path / "single.rec", [pair(body=bytes([65 + number]) * 100_000) for number in range(40)])
+    header, pairs = _frames(single.read_bytes())
     path.write_bytes(header + pairs * 75)
-    done = subprocess.run([sys.executable, "-c", _SHOWN, path], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", _SUMMARY_OF, path], capture_output=True, text=True, check=True, timeout=120
+    )
     count, used_mib = map(int, done.stdout.split())
     assert count == 40 * 75
     assert used_mib < 64
