@@ -106,6 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.http",
         "core.resilience",
         "core.routing",
+        "core.shadowing",
         "evidence",
         "http1",
         "ipc",
@@ -114,7 +115,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
     },
     # a recording that is sent again
-    "replay": {"core.replaying"},
+    "replay": {
+        "comparing",
+        "core",
+        "core.compare",
+        "core.compare.model",
+        "core.http",
+        "core.replaying",
+        "core.routing",
+        "core.shadowing",
+        "evidence",
+        "http1",
+        "ipc",
+        "recordings",
+        "tls",
+    },
     # processes and commands
     "worker": {
         "clock",

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from strangler.tls.own_certificate import own_certificate
+from strangler.tls.pinned_context import pinned_context
 
-_NO_CHECK_TIME: Final = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which `ssl` does not name
 _EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 _OTHER_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -38,14 +38,8 @@ class Pinned:
     published: tuple[str, ...] = ()
 
     def context(self) -> ssl.SSLContext:
-        """Return a context that accepts these certificates alone.
-
-        Host names are not compared: it is the certificate itself that is trusted, whatever address leads to it. Nor are
-        dates: a certificate that has expired still proves that this is the proxy, whose kill switch may be needed.
-        """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+        """Return a context that accepts these certificates alone, also expired: the kill switch may be needed."""
+        context = pinned_context()
         are_loaded = [_is_loaded(context, text) for text in self.published]
         problems = [problem for path in self.paths if (problem := _problem_of(context, path)) is not None]
         if not any(are_loaded) and len(problems) == len(self.paths):

@@ -12,6 +12,7 @@ from strangler.ipc.messages import Captured
 
 MARK = b"X-Strangler-Shadow"
 DRY_RUN = b"dry-run"
+_LAST = (b"Connection", b"close")
 _REBUILT = frozenset({b"transfer-encoding", b"expect", b"x-strangler-shadow"})
 _NOT_IN_A_QUESTION = frozenset(
     {
@@ -68,26 +69,31 @@ def outgoing(
     *,
     is_dry_run: bool,
     has_own_host: bool = False,
+    is_last: bool = True,
 ) -> Outgoing:
     """Return the request for `url`. `rewrite` is the route's, for its candidate; None for legacy.
 
-    It differs from the worker's by its mark, `Connection: close`, a Content-Length if the client sent chunks, and the
-    lack of Expect. `has_own_host`: Host is set again, as for an absolute-form target.
+    It differs from the worker's by its mark, a Content-Length if the client sent chunks, the lack of Expect, and by
+    `Connection: close` if it `is_last` on its connection. `has_own_host`: Host is set again, as for an absolute-form
+    target.
     """
     fields = _forwarded(captured, upstream, url, has_own_host=has_own_host, rewrite=rewrite)
     fields.append((MARK, DRY_RUN if is_dry_run else b"1"))
     if captured.body and not any(name.lower() == b"content-length" for name, _ in fields):
         fields.append((b"Content-Length", b"%d" % len(captured.body)))
-    fields.append((b"Connection", b"close"))
+    if is_last:
+        fields.append(_LAST)
     target = rewrite_target(captured.target, rewrite, url.path.encode())
     return Outgoing(url, captured.method, target, tuple(fields), captured.body)
 
 
-def question(captured: Captured, upstream: UpstreamSettings, url: Url, rewrite: Rewrite | None) -> Outgoing:
+def question(
+    captured: Captured, upstream: UpstreamSettings, url: Url, rewrite: Rewrite | None, *, is_last: bool = True
+) -> Outgoing:
     """Return the OPTIONS request that asks whether `url` supports dry runs: the write's target and caller, no body."""
     forwarded = _forwarded(captured, upstream, url, rewrite=rewrite)
     fields = [pair for pair in forwarded if pair[0].lower() not in _NOT_IN_A_QUESTION]
-    fields += [(MARK, DRY_RUN), (b"Connection", b"close")]
+    fields += [(MARK, DRY_RUN), *([_LAST] if is_last else [])]
     target = rewrite_target(captured.target, rewrite, url.path.encode())
     return Outgoing(url, b"OPTIONS", target, tuple(fields))
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from strangler.comparing.arm_request import is_absolute, lines_of, origin_form, outgoing
-from strangler.comparing.client import ArmUpstream
+from strangler.comparing.arm_request import Outgoing, is_absolute, lines_of, origin_form, outgoing
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.http.head import RawHeaders
@@ -23,14 +23,24 @@ from strangler.core.routing.aggregate import (
     part_unusable,
     read_part,
 )
+from strangler.core.settings import UpstreamSettings, Url
 from strangler.ipc.messages import Captured
 
 _FIRST_OF_OURS = b"x-forwarded-for"
 """The first of the fields that a worker adds; a client's field of this name is only passed on there."""
 
 
+class PartUpstream(Protocol):
+    """An upstream that a part may come from."""
+
+    @property
+    def settings(self) -> UpstreamSettings: ...
+    def pick(self) -> Url: ...
+    async def ask(self, request: Outgoing, timeout_s: float, max_bytes: int, /) -> Response: ...
+
+
 async def ask_parts(
-    captured: Captured, parts: Sequence[Part], upstreams: Mapping[str, ArmUpstream], timeout_s: float, max_bytes: int
+    captured: Captured, parts: Sequence[Part], upstreams: Mapping[str, PartUpstream], timeout_s: float, max_bytes: int
 ) -> Response:
     """Return the response that the aggregate would give. Its time is that of the slowest part.
 
@@ -46,7 +56,7 @@ async def ask_parts(
     return Response(200, whole.fields, b"" if captured.method == b"HEAD" else whole.body, duration_s=duration_s)
 
 
-async def _ask(captured: Captured, part: Part, upstream: ArmUpstream, timeout_s: float) -> Response:
+async def _ask(captured: Captured, part: Part, upstream: PartUpstream, timeout_s: float) -> Response:
     path, mark, query = origin_form(captured.target).partition(b"?")
     request = msgspec.structs.replace(
         captured,

@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from strangler.comparing.arm_request import Outgoing
+from strangler.comparing.connector import NoConnectionError, UpstreamConnector
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.resilience.breaker import Breaker
 from strangler.core.resilience.endpoints import EndpointKey, Endpoints
 from strangler.core.result import Result
 from strangler.core.settings import BreakerSettings, UpstreamSettings, Url
-from strangler.http1.connect import CONNECT_ERRORS
 from strangler.http1.upstream_stream import BadResponseError, UpstreamStream
-from strangler.sockets.dns import HostNames
-from strangler.tls.client_context import ClientTlsState
 
 BREAKER = BreakerSettings(
     failure_rate=0.5,
@@ -34,10 +32,6 @@ BREAKER = BreakerSettings(
     counts=(Fault.CONNECT.value, Fault.RESET.value, Fault.TIMEOUT.value),
 )
 """The breaker of shadows only: a 5xx response is worth comparing, a silent arm is not worth asking."""
-
-
-class _ConnectError(Exception):
-    """No connection was made, so nothing was sent."""
 
 
 class _WithheldError(Exception):
@@ -56,13 +50,13 @@ class ArmUpstream:
         """Take the settings, `is_healthy`, the result of active checks of a URL of the upstream, and the content of the
         files that the settings name."""
         self.settings = settings
-        self.tls = ClientTlsState(settings.tls, files)
+        self._connector = UpstreamConnector(settings, files)
+        self.tls = self._connector.tls
         self._is_healthy = is_healthy
         self._endpoints = Endpoints([EndpointKey(url, url.connect_host) for url in settings.urls])
         self.breaker = Breaker(settings.name, BREAKER)
         self.failures = 0
         """The failures so far. After each, another process may be behind it, which must confirm dry runs again."""
-        self._names: HostNames | None = None
 
     def pick(self) -> Url:
         """Return one of its URLs as a live request would: at random, but not an unhealthy or ejected one."""
@@ -107,15 +101,13 @@ class ArmUpstream:
         return response
 
     async def close(self) -> None:
-        if self._names is not None:
-            await self._names.close()
-            self._names = None
+        await self._connector.close()
 
     async def _ask(self, request: Outgoing, timeout_s: float, max_bytes: int, may_send: Callable[[], bool]) -> Response:
         try:
             async with asyncio.timeout(timeout_s):
                 # a connection for each request: an idle one may hold unrequested bytes that would be the next response
-                stream = await self._connect(request.url)
+                stream = await self._connector.connect(request.url, UpstreamStream.open)
                 try:
                     if not may_send():
                         raise _WithheldError
@@ -124,32 +116,12 @@ class ArmUpstream:
                     stream.abort()
         except TimeoutError:
             return Response(0, fault=Fault.TIMEOUT)
-        except _ConnectError:
+        except NoConnectionError:
             return Response(0, fault=Fault.CONNECT)
         except BadResponseError:
             return Response(0, fault=Fault.BAD_RESPONSE)
         except OSError:
             return Response(0, fault=Fault.RESET)
-
-    async def _connect(self, url: Url) -> UpstreamStream:
-        """Return a connection to the first address that accepts it, in random order. Raises _ConnectError."""
-        addresses = list(self._watched().addresses(url.connect_host))
-        random.shuffle(addresses)
-        for address in addresses:
-            try:
-                async with asyncio.timeout(self.settings.timeouts.connect_s):
-                    return await UpstreamStream.open(url, address, self.tls)
-            except CONNECT_ERRORS:
-                continue
-        self._watched().hint(url.connect_host)
-        raise _ConnectError
-
-    def _watched(self) -> HostNames:
-        if self._names is None:
-            self._names = HostNames(asyncio.get_running_loop(), lambda _: None)
-            self._names.watch({url.connect_host for url in self.settings.urls})
-        self._names.sweep(time.monotonic())
-        return self._names
 
 
 async def _exchange(stream: UpstreamStream, request: Outgoing, max_bytes: int) -> Response:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from strangler.comparing.arm_request import lines_of
 from strangler.comparing.route import ComparedRoute
-from strangler.core.compare import CompareRules, Comparison, Response, compare, conditions_of
+from strangler.core.compare import (
+    NO_CONDITIONS,
+    CompareRules,
+    Comparison,
+    Response,
+    compare,
+    conditions_of,
+    may_decide,
+)
 from strangler.core.settings import Url
 from strangler.ipc.messages import Captured
 from strangler.times import utc_day
@@ -52,24 +60,25 @@ class Comparer:
     captured: Captured
     route: ComparedRoute
     rules: CompareRules
-    threads: Executor
-    """A large body takes tens of milliseconds."""
+    threads: Executor | None
+    """For `compare`: a large body takes tens of milliseconds. None: the loop's own threads."""
     is_dry_run: bool = False
 
     async def compare(self, legacy: ArmResponse, candidate: ArmResponse, *, is_baseline: bool = False) -> Comparison:
-        """Compare two responses. A baseline has legacy on both sides."""
-        route, captured = self.route, self.captured
+        """Compare two responses in the thread. A baseline has legacy on both sides."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.threads, lambda: self.compare_here(legacy, candidate, is_baseline=is_baseline)
+        )
 
-        def work() -> Comparison:
-            return compare(
-                legacy.response,
-                candidate.response,
-                self.rules,
-                utc_day(),
-                request=conditions_of(lines_of(captured.lines)),
-                rewrite_back=lambda location: route.public_location(location, captured, candidate.url),
-                cookie_back=lambda cookie: route.public_cookie(cookie, captured, candidate.url),
-                is_dry_run=self.is_dry_run and not is_baseline,
-            )
-
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+    def compare_here(self, legacy: ArmResponse, candidate: ArmResponse, *, is_baseline: bool = False) -> Comparison:
+        """Compare two responses in the thread that calls: small ones, whose comparison costs less than the way."""
+        route, captured, sides = self.route, self.captured, (legacy.response, candidate.response)
+        return compare(
+            *sides,
+            self.rules,
+            utc_day(),
+            request=conditions_of(lines_of(captured.lines)) if may_decide(*sides) else NO_CONDITIONS,
+            rewrite_back=lambda location: route.public_location(location, captured, candidate.url),
+            cookie_back=lambda cookie: route.public_cookie(cookie, captured, candidate.url),
+            is_dry_run=self.is_dry_run and not is_baseline,
+        )

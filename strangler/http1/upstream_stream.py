@@ -82,22 +82,10 @@ class UpstreamStream:
         """
         data = b""
         while True:
-            end = data.find(b"\r\n\r\n") + 4
-            if max(end, len(data) if end < 4 else 0) > MAX_HEAD_BYTES or not _is_http(data):
-                raise BadResponseError
-            if end < 4:
-                data = mend_line_ends(data) or data + await self._read_more()
-                continue
-            head = parse_response(data[:end], is_head_response=is_head)
-            mended = mend_line_ends(data) if head is None else None
-            if mended is not None:
-                data = mended
-                continue
-            if head is None or head.status == 101:  # no upgrade is ever requested
-                raise BadResponseError
-            data = data[end:]
-            if head.status >= 200:
+            head, data = final_head(data, is_head=is_head)
+            if head is not None:
                 return head, data
+            data += await self._read_more()
 
     async def read_body(self, head: ResponseHead, rest: bytes, max_bytes: int) -> bytes | None:
         """Return the whole body without framing; None if it is over `max_bytes`. `rest`: the bytes after the head.
@@ -145,6 +133,33 @@ class UpstreamStream:
         if not data:
             raise ConnectionResetError("the connection ended before the response was complete")
         return data
+
+
+def final_head(data: bytes, *, is_head: bool) -> tuple[ResponseHead | None, bytes]:
+    """Return the head of the final response, and the bytes after it; None, and the bytes so far, if more must come.
+
+    `is_head`: of a response to HEAD. Raises BadResponseError.
+    """
+    while True:
+        end = data.find(b"\r\n\r\n") + 4
+        if max(end, len(data) if end < 4 else 0) > MAX_HEAD_BYTES or not _is_http(data):
+            raise BadResponseError
+        if end < 4:
+            mended = mend_line_ends(data)
+            if mended is None:
+                return None, data
+            data = mended
+            continue
+        head = parse_response(data[:end], is_head_response=is_head)
+        mended = mend_line_ends(data) if head is None else None
+        if mended is not None:
+            data = mended
+            continue
+        if head is None or head.status == 101:  # no upgrade is ever requested
+            raise BadResponseError
+        data = data[end:]
+        if head.status >= 200:
+            return head, data
 
 
 def _is_http(data: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Reading a recording: a stream of pairs in constant memory. Lines that cannot be read are named, and passed over."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,15 @@ class Recording:
                     yield number, _pair(line)
         except OSError as error:
             raise self._unreadable(error) from error
+
+    @property
+    def share_read(self) -> float:
+        """How much of the file was read, 0.0 to 1.0, by its bytes on disk; 0.0 where that is unknown, as of a pipe."""
+        try:
+            size = os.fstat(self._file.fileno()).st_size
+            return min(1.0, self._file.tell() / size) if size else 0.0
+        except (OSError, ValueError):
+            return 0.0
 
     def close(self) -> None:
         self._file.close()

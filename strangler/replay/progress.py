@@ -16,7 +16,7 @@ class ReplayProgress:
     """Requests that were sent, those of both sides of `--against legacy` and `--self` counted once."""
     running: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """Comparisons by outcome: `match`, `accepted`, `mismatch`, `not_comparable`."""
+    """Comparisons by outcome: `match`, `accepted`, `mismatch`, `not_comparable`; of `--self`, with the recording."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Comparisons that say nothing, by reason."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -32,7 +32,13 @@ class ReplayProgress:
     fields_left_out: Counter[str] = field(default_factory=Counter)
     """Places with a redacted value that were left out of requests that were sent: `header:authorization`."""
     learned: int = 0
-    """Values that were learned and put into later requests."""
+    """Values that were learned from responses, for later requests of their callers."""
+    sent_again: int = 0
+    """Safe requests that were sent once more, since the upstream had closed an idle connection."""
+    arms: Counter[str] = field(default_factory=Counter)
+    """Responses of the proxy by the arm that they name."""
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Why no more dry runs are sent to the candidate of a route, by route."""
     by_candidate: int = 0
     """Pairs whose recorded response was the candidate's."""
     behind_s: float = 0.0

@@ -11,7 +11,6 @@ from strangler.comparing.ask_parts import ask_parts
 from strangler.comparing.client import ArmUpstream
 from strangler.comparing.comparer import ArmResponse
 from strangler.comparing.digest import endpoint_of, request_of
-from strangler.control.shadow.dry_runs import Permit
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.compare import CompareRules, Response
 from strangler.core.compare.model.endpoint_names import TemplateTree
@@ -139,38 +138,17 @@ class CapturedArms:
             response = await upstream.ask(asking, shadow.timeout_s, shadow.max_body_bytes)
             return self.of_candidate(response, url, time.time()).response
 
-        permit = await runs.admit(place, basis, ask, self._named)
-        if not isinstance(permit, Permit):
-            if runs.state.is_refused:
-                self.halt(route, _unconfirmed(self.endpoint, route.name))
-            return permit
-        request = outgoing(captured, upstream.settings, url, route.rewrite, is_dry_run=True)
-        may_send = lambda: runs.is_open(place, basis())  # noqa: E731
-        reply: Response | None = None
-        try:
-            reply = await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes, may_send)
-        finally:
-            if not runs.judge(place, permit, reply):
-                self.halt(route, _unhandled(self.endpoint, route.name))
+        async def send(may_send: Callable[[], bool]) -> Response:
+            request = outgoing(captured, upstream.settings, url, route.rewrite, is_dry_run=True)
+            return await upstream.ask(request, shadow.timeout_s, shadow.max_body_bytes, may_send)
+
+        reply, refusal = await runs.run(place, basis, ask, send, self._named)
+        if refusal is not None:
+            self.halt(route, f"{refusal.text(self.endpoint)}; {_WAY_OUT.format(route.name)}")
         return reply
 
 
 _WAY_OUT = "let it confirm dry runs, then `strangler shadow resume {}`"
-
-
-def _unconfirmed(endpoint: str, route: str) -> str:
-    path = endpoint.partition(" ")[2]
-    return (
-        f"the candidate responded to OPTIONS {path} with X-Strangler-Shadow: dry-run, but without"
-        f" X-Strangler-Shadow-Handled: 1, so no write was sent; {_WAY_OUT.format(route)}"
-    )
-
-
-def _unhandled(endpoint: str, route: str) -> str:
-    return (
-        f"the candidate responded to {endpoint} without X-Strangler-Shadow-Handled: 1, though it had confirmed dry runs"
-        f" by OPTIONS: it may have run that write; {_WAY_OUT.format(route)}"
-    )
 
 
 def _response_of(captured: CapturedResponse) -> Response:

@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from strangler.comparing.client import ArmUpstream
+from strangler.comparing.dry_runs import DryRuns
 from strangler.comparing.route import ComparedRoute
-from strangler.control.shadow.dry_runs import DryRuns
 from strangler.core.compare import RuleUseState
 from strangler.core.http.methods import SAFE
 from strangler.core.routing.arm import LEGACY, Arm

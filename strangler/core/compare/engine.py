@@ -11,6 +11,7 @@ from strangler.core.compare.compared_headers import CONTENT_RANGE, Rewrite, comp
 from strangler.core.compare.model.conditions import NO_CONDITIONS, RequestConditions, Standing, has_ranges, standing_of
 from strangler.core.compare.model.media import parse_media_type
 from strangler.core.compare.model.values import Comparison, Outcome, Reason, Response, not_comparable
+from strangler.core.compare.same import is_same
 from strangler.core.fault import Fault
 from strangler.core.http.headers import STREAM_TYPES
 
@@ -41,6 +42,8 @@ def compare(
     reason = _why_no_response(legacy, candidate, is_dry_run)
     if reason is not None:
         return not_comparable(reason)
+    if is_same(legacy, candidate, rules):
+        return Comparison(Outcome.MATCH)
     if candidate.status >= 500:  # one difference, whatever else differs
         return _status_alone(legacy, candidate, rules, today)
     standing = standing_of(legacy, candidate, request)
@@ -48,7 +51,7 @@ def compare(
         return Comparison(Outcome.MATCH)
     if standing is Standing.CONDITIONAL:
         return not_comparable(Reason.CONDITIONAL)
-    if standing is Standing.STATUS_ALONE:
+    if standing is Standing.STATUS_ALONE or (legacy.is_unrecorded and legacy.status != candidate.status):
         return _status_alone(legacy, candidate, rules, today)
     reason = _why_not_whole(legacy, candidate)
     if reason is not None:
@@ -94,6 +97,8 @@ def _why_no_response(legacy: Response, candidate: Response, is_dry_run: bool) ->
     """Return why a response is missing; an unconfirmed dry run says so even if it failed, since it may have written."""
     if legacy.fault is not None or legacy.status >= 500:
         return Reason.LEGACY_ERROR
+    if legacy.is_unrecorded and not legacy.status:
+        return Reason.NOT_RECORDED
     if candidate.fault is not None:
         return Reason.TIMEOUT if candidate.fault is Fault.TIMEOUT else Reason.UNAVAILABLE
     if is_dry_run and candidate.field_values(_HANDLED) != [b"1"]:
@@ -104,6 +109,8 @@ def _why_no_response(legacy: Response, candidate: Response, is_dry_run: bool) ->
 def _why_not_whole(legacy: Response, candidate: Response) -> Reason | None:
     if _is_stream(legacy) or _is_stream(candidate):
         return Reason.STREAMING
+    if legacy.is_unrecorded:
+        return Reason.NOT_RECORDED
     return Reason.TOO_LARGE if legacy.is_too_large or candidate.is_too_large else None
 
 

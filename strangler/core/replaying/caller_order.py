@@ -149,6 +149,10 @@ class CallerOrderState(Generic[T]):
         else:
             del self._queues[caller]
 
+    def has_waiting(self, caller: str) -> bool:
+        """Return whether more requests of a caller that is not busy wait, as far as the recording was read."""
+        return caller in self._queues
+
     def behind_s(self, now: float) -> float:
         """Return how late the request is that is due first of those that may begin; 0 if none is."""
         is_paced = self._speed.factor is not None and self._first

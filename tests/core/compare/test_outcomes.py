@@ -74,6 +74,8 @@ def failed(fault: Fault) -> Response:
 OK = response({"a": 1})
 STREAM = response(b"data: 1\n\n", "text/event-stream; charset=utf-8")
 PARTIAL = Response(200, [], b"x", is_too_large=True)
+WITHOUT_BODY = Response(200, is_unrecorded=True)
+NOTHING_RECORDED = Response(0, is_unrecorded=True)
 REASONS: dict[str, tuple[Response, Response, str]] = {
     "legacy answers 500": (response(status=500), OK, "legacy_error"),
     "both answer 500": (response(status=503), response(status=503), "legacy_error"),
@@ -89,6 +91,13 @@ REASONS: dict[str, tuple[Response, Response, str]] = {
     "legacy streams events": (STREAM, OK, "streaming"),
     "candidate streams events": (OK, STREAM, "streaming"),
     "upgrade": (Response(101), Response(101), "streaming"),
+    "recorded without its body": (WITHOUT_BODY, OK, "not_recorded"),
+    "recorded without its body, and it is too large": (WITHOUT_BODY, PARTIAL, "not_recorded"),
+    "nothing recorded": (NOTHING_RECORDED, OK, "not_recorded"),
+    "nothing recorded, and the candidate answers 500": (NOTHING_RECORDED, Response(500), "not_recorded"),
+    "recorded without its body, a 500": (Response(500, is_unrecorded=True), OK, "legacy_error"),
+    "recorded without its body, the candidate refused": (WITHOUT_BODY, failed(Fault.CONNECT), "unavailable"),
+    "recorded without its body, a stream": (WITHOUT_BODY, STREAM, "streaming"),
     "told to be a stream": (OK, Response(200, is_streaming=True), "streaming"),
 }
 
@@ -96,6 +105,17 @@ REASONS: dict[str, tuple[Response, Response, str]] = {
 @pytest.mark.parametrize(("legacy", "candidate", "reason"), REASONS.values(), ids=REASONS)
 def test_pairs_that_say_nothing_are_not_comparable(legacy: Response, candidate: Response, reason: str) -> None:
     assert compared(legacy, candidate) == Comparison(Outcome.NOT_COMPARABLE, Reason(reason))
+
+
+@pytest.mark.parametrize("status", [204, 302, 404, 500])
+def test_of_a_response_without_its_body_the_status_counts(status: int) -> None:
+    comparison = compared(WITHOUT_BODY, Response(status, [], b"x"))
+    assert {(item.in_, item.legacy, item.candidate) for item in comparison.differences} == {("status", 200, status)}
+
+
+def test_a_rule_accepts_another_status_than_that_of_a_response_without_its_body() -> None:
+    comparison = compared(WITHOUT_BODY, Response(204), settings(accept(status=(200, 204))))
+    assert comparison.outcome is Outcome.ACCEPTED
 
 
 def test_dry_run_must_be_confirmed() -> None:

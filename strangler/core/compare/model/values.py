@@ -70,6 +70,7 @@ class Reason(StrEnum):
     NOT_HANDLED = "not_handled"
     LAG = "lag"
     CONDITIONAL = "conditional"
+    NOT_RECORDED = "not_recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ class Response:
     """Whether the body was over `shadow.max_body`; `body` is a part of it, or empty."""
     is_streaming: bool = False
     """Whether the caller saw an event stream or an upgrade; both are recognised from the head, too."""
+    is_unrecorded: bool = False
+    """Whether it was recorded without its body, or not at all: then its status is 0."""
 
     def field_values(self, name: bytes) -> list[bytes]:
         """Return the values of a header field, in order, without outer whitespace. `name` is lower-case."""

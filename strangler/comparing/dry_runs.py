@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
@@ -19,6 +20,25 @@ _MAX_ROUNDS = 5
 def confirms(response: Response) -> bool:
     """Return whether a response says that the candidate did not run the write (DESIGN section 7)."""
     return response.field_values(HANDLED) == [b"1"]
+
+
+class Refusal(Enum):
+    """The ways in which a candidate does not confirm dry runs, after which none is sent."""
+
+    UNCONFIRMED = auto()
+    UNHANDLED = auto()
+
+    def text(self, endpoint: str) -> str:
+        """Return what happened, for the endpoint of a write: `POST /api/orders/{}`."""
+        if self is Refusal.UNCONFIRMED:
+            return (
+                f"the candidate responded to OPTIONS {endpoint.partition(' ')[2]} with X-Strangler-Shadow: dry-run, but"
+                " without X-Strangler-Shadow-Handled: 1, so no write was sent"
+            )
+        return (
+            f"the candidate responded to {endpoint} without X-Strangler-Shadow-Handled: 1, though it had confirmed dry"
+            " runs by OPTIONS: it may have run that write"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,28 @@ class DryRuns:
     def __init__(self) -> None:
         self.state = DryRunState()
         self._under_way: dict[Place, _UnderWay] = {}
+
+    async def run(
+        self,
+        place: Place,
+        basis: Callable[[], Basis],
+        ask: Callable[[], Awaitable[Response]],
+        send: Callable[[Callable[[], bool]], Awaitable[Response]],
+        named: Callable[[Response], str | None],
+    ) -> tuple[Response, Refusal | None]:
+        """Send a write as a dry run once the candidate has confirmed that it supports them, and return its response.
+
+        `ask` and `named` as for `admit`. `send` sends the write, if what it is given returns True at that moment.
+        """
+        permit = await self.admit(place, basis, ask, named)
+        if not isinstance(permit, Permit):
+            return permit, Refusal.UNCONFIRMED if self.state.is_refused else None
+        reply, is_sound = None, True
+        try:
+            reply = await send(lambda: self.is_open(place, basis()))
+        finally:
+            is_sound = self.judge(place, permit, reply)
+        return reply, None if is_sound else Refusal.UNHANDLED
 
     async def admit(
         self,

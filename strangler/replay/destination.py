@@ -1,0 +1,159 @@
+"""The place where a request goes: by routes.yaml as it is now, never by what the recording has."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal
+
+from strangler.comparing.dry_runs import DryRuns
+from strangler.comparing.route import ComparedRoute
+from strangler.core.http.methods import SAFE
+from strangler.core.routing.arm import AGGREGATE, LEGACY
+from strangler.core.routing.path import Oddity
+from strangler.core.routing.snapshot import Snapshot
+from strangler.core.settings import RouteSettings, Settings, TimeoutSettings
+from strangler.http1.request import Request
+from strangler.replay.replay_settings import PROXY, ReplaySettings
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""The most of a response's body that is read for a route without shadows."""
+
+NO_ROUTE: Final = "no route with a candidate"
+AMBIGUOUS: Final = "an ambiguous path, which legacy serves"
+OTHER_ROUTE: Final = "another route than those chosen"
+A_WRITE: Final = "a write"
+NEVER_LEGACY: Final = "a write, which legacy never gets"
+NO_DRY_RUNS: Final = "a write, since the candidate does not confirm dry runs"
+
+
+class ReplayError(Exception):
+    """A replay that cannot begin. The text names what stands in its way, and the way out."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ReplayedRoute(ComparedRoute):
+    """One route as a replay uses it."""
+
+    dry_runs: DryRuns = field(default_factory=DryRuns)
+
+    @classmethod
+    def made_of(cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"]) -> "ReplayedRoute":
+        compared = ComparedRoute.of(settings, key, values)
+        return cls(**{each.name: getattr(compared, each.name) for each in fields(ComparedRoute)})
+
+    @property
+    def max_body_bytes(self) -> int:
+        shadow = self.settings.shadow
+        return MAX_BODY_BYTES if shadow is None else shadow.max_body_bytes
+
+    def timeouts_of(self, upstream: str, own: TimeoutSettings) -> TimeoutSettings:
+        """Return the timeouts of a request to an upstream; `own`: the upstream's."""
+        return self.settings.timeouts or own if upstream == self.settings.candidate else own
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A route, and the upstream that a request of it goes to: its name, `PROXY`, or `AGGREGATE`."""
+
+    route: ReplayedRoute
+    upstream: str
+    is_dry_run: bool = False
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether the path is the candidate's: legacy and the proxy get the client's."""
+        return self.upstream not in (LEGACY, PROXY)
+
+
+class Destinations:
+    """Where requests go. Raises ReplayError for what cannot be meant."""
+
+    def __init__(self, settings: Settings, how: ReplaySettings, key: bytes) -> None:
+        self._settings = settings
+        self._how = how
+        self._table = Snapshot(settings, 0).table
+        values = settings.evidence.values
+        self.routes = {route.name: ReplayedRoute.made_of(route, key, values) for route in settings.routes}
+        self._check()
+
+    def of(self, head: Request) -> Destination | str:
+        """Return where a request goes; or why it is not sent."""
+        found = self._table.lookup(head)
+        if found is None:
+            return NO_ROUTE
+        if isinstance(found, Oddity):
+            return AMBIGUOUS
+        if self._how.routes and found.name not in self._how.routes:
+            return OTHER_ROUTE
+        route = self.routes[found.name]
+        if head.method in SAFE:
+            return Destination(route, self._upstream_of(route))
+        return self._of_write(route)
+
+    def _upstream_of(self, route: ReplayedRoute) -> str:
+        return LEGACY if self._how.is_self else self._how.to or route.candidate
+
+    def _of_write(self, route: ReplayedRoute) -> Destination | str:
+        how, shadow = self._how, route.settings.shadow
+        writes = how.writes or ("skip" if shadow is None else shadow.writes)
+        upstream = self._upstream_of(route)
+        if writes == "skip" or how.is_self or upstream in (PROXY, AGGREGATE):
+            return A_WRITE
+        if writes == "sandbox":
+            sandbox = None if shadow is None else shadow.to
+            if how.to is not None and how.writes is None and how.to != sandbox:
+                return A_WRITE  # only that sandbox may have them
+            upstream = how.to or sandbox or ""
+        if self._is_legacy(upstream):
+            return NEVER_LEGACY
+        if writes == "dry_run" and route.dry_runs.state.is_refused:
+            return NO_DRY_RUNS
+        return Destination(route, upstream, is_dry_run=writes == "dry_run")
+
+    def _is_legacy(self, upstream: str) -> bool:
+        """Return whether an upstream is legacy, by its name or by one of its URLs."""
+        upstreams = self._settings.upstreams
+        if upstream == LEGACY:
+            return True
+        return not set(upstreams[upstream].urls).isdisjoint(upstreams[LEGACY].urls)
+
+    # Before the start
+
+    def _check(self) -> None:
+        how = self._how
+        for name in sorted(how.routes - self.routes.keys()):
+            raise ReplayError(f"unknown route '{name}'{_meant(name, self.routes)}")
+        if how.to not in (None, PROXY) and how.to not in self._settings.upstreams:
+            raise ReplayError(f"unknown upstream '{how.to}'{_meant(str(how.to), self._settings.upstreams)}")
+        if how.writes is not None and (how.is_self or how.to == PROXY):
+            raise ReplayError("--writes: the proxy and --self get safe requests alone: leave it out")
+        if how.writes is not None and how.to is not None and self._is_legacy(how.to):
+            raise ReplayError(f"--writes: '{how.to}' is legacy, which never gets a write: leave it out")
+        if how.writes == "sandbox" and how.to is None:
+            self._check_sandboxes()
+
+    def _check_sandboxes(self) -> None:
+        without = [
+            name
+            for name, route in self.routes.items()
+            if (not self._how.routes or name in self._how.routes)
+            and route.settings.candidate is not None
+            and _has_writes(route.settings)
+            and (route.settings.shadow is None or route.settings.shadow.to is None)
+        ]
+        if without:
+            raise ReplayError(
+                f"--writes sandbox: route '{without[0]}' has no `shadow.to`, so nothing says which upstream is its "
+                "sandbox: name it with --to, or choose routes that have one with --route"
+            )
+
+
+def _has_writes(route: RouteSettings) -> bool:
+    methods = route.match.methods
+    return not methods or any(method.encode() not in SAFE for method in methods)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean '{near[0]}'?" if near else f"; routes.yaml has: {', '.join(names)}"

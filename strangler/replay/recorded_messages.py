@@ -1,0 +1,101 @@
+"""The messages of a recording as values: a request that can be sent again, and a response to compare with.
+
+A recording is foreign input, and so is a value that was learned from a response: a request is read as a worker reads
+one of a client, and is not sent if a worker would refuse it.
+"""
+
+import re
+from typing import Final
+
+from strangler.core.compare import Response
+from strangler.core.http.head import RawHeaders
+from strangler.core.http.headers import HOP_BY_HOP, ForwardedFields, named_by_connection
+from strangler.core.http.problem import Problem
+from strangler.core.http.trust import TrustedProxies
+from strangler.core.replaying.request_message import RequestMessage
+from strangler.http1.request import Request, parse_request
+from strangler.recordings.recorded import RecordedRequest, RecordedResponse, raw_bytes, raw_headers
+
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BREAK: Final = re.compile(rb"[\r\n\0]")
+_LENGTH: Final = b"content-length"
+_DROPPED: Final = HOP_BY_HOP | {b"traceparent", b"tracestate", b"expect", b"x-strangler-shadow", b"trailer"}
+_FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"})
+_CLIENT: Final = ForwardedFields("127.0.0.1", b"http", TrustedProxies(()))
+
+NO_BODY: Final = "its body was not recorded"
+AN_UPGRADE: Final = "an upgrade"
+
+
+def request_message(recorded: RecordedRequest) -> RequestMessage | str:
+    """Return a request without the fields of its connection, of its framing and of its trace; or why it is not sent."""
+    body = recorded.body
+    if body is not None and not body.is_whole:
+        return NO_BODY
+    headers = raw_headers(recorded.headers)
+    fields = {name.lower(): value for name, value in headers}
+    if b"upgrade" in fields:
+        return AN_UPGRADE
+    dropped = _DROPPED | named_by_connection(fields) if b"connection" in fields else _DROPPED
+    data = b"" if body is None else body.data or b""
+    kept = _with_length([pair for pair in headers if pair[0].lower() not in dropped], len(data))
+    return RequestMessage(recorded.method.encode(), raw_bytes(recorded.target), kept, data)
+
+
+def _with_length(headers: RawHeaders, length: int) -> RawHeaders:
+    """Return the fields with the length of the body that was kept, if they have any: what follows adds it otherwise."""
+    at = next((at for at, (name, _) in enumerate(headers) if name.lower() == _LENGTH), None)
+    if at is None:
+        return headers
+    others = [pair for pair in headers[at + 1 :] if pair[0].lower() != _LENGTH]
+    return [*headers[:at], (headers[at][0], b"%d" % length), *others]
+
+
+def read_as_client(message: RequestMessage) -> Request | str:
+    """Return the head of a request as a worker reads it; or why it is not sent, since a worker would refuse it."""
+    words = (message.method, message.target, *(value for _, value in message.headers))
+    if any(_BREAK.search(word) for word in words) or not all(_NAME.fullmatch(name) for name, _ in message.headers):
+        return "a line break, or a name that is none, in its head"
+    has_host = any(name.lower() == b"host" for name, _ in message.headers)
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in message.headers)
+    version = b"HTTP/1.1" if has_host else b"HTTP/1.0"
+    raw = b"%b %b %b\r\n%b\r\n" % (message.method, message.target, version, lines)
+    head = parse_request(raw, _CLIENT, Request)
+    if isinstance(head, Problem):
+        return f"a head that a worker refuses: {head.title.rstrip('.')}"
+    return head
+
+
+def forwarded_lines(message: RequestMessage, head: Request) -> bytes:
+    """Return the header section for any upstream: with what a worker adds, unless the recording was made behind one."""
+    fields = message.headers
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in fields)
+    if any(name.lower() in _FORWARDED for name, _ in fields):
+        return lines
+    lines += b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"
+    lines += b"X-Forwarded-Host: %b\r\n" % head.host_value
+    return lines if b"via" in head.fields else lines + b"Via: 1.1 strangler\r\n"
+
+
+def client_lines(message: RequestMessage) -> bytes:
+    """Return the header section as the proxy's client sent it: without what a worker adds."""
+    return b"".join(
+        b"%b: %b\r\n" % (name, value)
+        for name, value in message.headers
+        if name.lower() not in _FORWARDED and not (name.lower() == b"via" and value.endswith(b" strangler"))
+    )
+
+
+def recorded_response(recorded: RecordedResponse | None) -> Response:
+    """Return a response to compare with; without its body, or at all, as far as it was recorded."""
+    if recorded is None:
+        return Response(0, is_unrecorded=True)
+    body = recorded.body
+    is_whole = body is None or body.is_whole
+    return Response(
+        recorded.status,
+        raw_headers(recorded.headers),
+        body.data or b"" if body is not None and is_whole else b"",
+        duration_s=None if recorded.ms is None else recorded.ms / 1000,
+        is_unrecorded=not is_whole,
+    )
