@@ -116,8 +116,8 @@ def _finding(pair: ReplayedPair, place: str, now: float) -> Finding:
     line = _bounded(_line(pair.line, finding), _MAX_LINE_BYTES, f"{place}.line")
     sample = None
     if pair.sample is not None and differences:
-        answers = _bounded(pair.sample, _MAX_SAMPLE_BYTES, f"{place}.sample")
-        sample = b'{"comparison":%b,"answers":%b}' % (line, answers)
+        responses = _bounded(pair.sample, _MAX_SAMPLE_BYTES, f"{place}.sample")
+        sample = b'{"comparison":%b,"answers":%b}' % (line, responses)
     return replace(finding, line=line + b"\n", sample=sample)
 
 

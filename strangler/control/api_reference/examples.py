@@ -154,7 +154,7 @@ SIGNATURE_ROW = d.SignatureRow(
     candidate="19.99",
     share=0.0004,
     is_noise=False,
-    sources={"live": 4},
+    sources={"live": 2, "replay": 1},
 )
 
 _RULES = d.RuleReport(8157, [d.RuleUse(rule="$.total (value)", uses=14, is_dead=False, is_expired=False)])

@@ -62,7 +62,7 @@ class ReplaysRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplaysDocument(Struct, frozen=True):
-    """What was stored of a request."""
+    """The numbers of findings of a request."""
 
     stored: Annotated[int, Meta(description="Findings that are in the store now.")]
     dropped: Annotated[int, Meta(description="Findings from before the evidence of their route was set aside.")]
