@@ -21,7 +21,7 @@ from tests.cli.test_diffs import ROUTES
 from tests.evidence.pairs import captured, finding_of, json_response
 from tests.evidence.test_upgrade_sources import WRITTEN
 
-FINDING = finding_of(json_response({"price": 1}), json_response({"price": "1"}), captured())
+FINDING = finding_of(json_response({"price": 1}), json_response({"price": "1"}), captured(), source="replay")
 
 
 @pytest.fixture(autouse=True)
