@@ -75,7 +75,7 @@ def test_the_gate_says_what_counts(folder: Path) -> None:
 
 def test_the_report_says_what_was_counted(folder: Path) -> None:
     add(FINDING)
-    assert run("report", "--html", "out.html").exit_code == 0
+    assert run("report", "-o", "out.html").exit_code == 0
     assert "counted: live</p>" in Path("out.html").read_text()
 
 

@@ -4,7 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
+from strangler.cli._admin import NamedAdmin
 from strangler.cli._evidence import find_evidence
+from strangler.cli._trust import Authorities
 from strangler.evidence.findings import Finding
 from tests.e2e.shadowing import says, stage
 from tests.e2e.test_evidence import GATE, LEGACY, ROOMY, ask, inbox, ready, run
@@ -20,7 +22,7 @@ async def test_they_count_only_if_the_gate_says_so(tmp_path: Path) -> None:
         await ask(on, "/api/orders/lines", 2)
         routes = on.proxy.folder / "routes.yaml"
         findings = [*[replayed(LEGACY)] * 3, replayed(LEGACY | {"price": "19.99"})]
-        evidence = find_evidence(routes, None, None)
+        evidence = find_evidence(routes, NamedAdmin(on.proxy.admin, Authorities(None)))
         assert await asyncio.to_thread(evidence.add_replayed, findings, "r1", "ana") == 4
         (row,) = await inbox(on)
         assert row["sources"] == {"replay": 1}
