@@ -303,8 +303,8 @@ OPERATIONS: Final = (
         "POST",
         "/api/replays",
         "Add the findings of a replay to the evidence, with the source `replay`: all of a request, or none. The body"
-        " may have up to 8 MiB and 1,000 findings. Ids of differences and names of endpoints are made anew, and the audit"
-        " has one entry for each `run`. A 503 has a `Retry-After`.",
+        " may have up to 8 MiB and 1,000 findings. Ids of differences and names of endpoints are made anew, and the"
+        " audit has one entry for each `run`. A 503 has a `Retry-After`.",
         d.ReplaysDocument,
         examples.REPLAYS,
         body=d.ReplaysRequest("ana", "01KAQ9T4A0S6G1WVHSNGCGTM70", [examples.REPLAYED]),
