@@ -60,6 +60,10 @@ class _BadFileError(click.ClickException):
     exit_code = BAD_INPUT
 
 
+class BusyError(click.ClickException):
+    """The proxy cannot do it at the moment."""
+
+
 _GIVEN_URL, _GIVEN_FILE = "strangler.admin", "strangler.cacert"
 
 
@@ -205,7 +209,8 @@ class Admin:
             detail = f"the token is {'wrong' if self.token else 'missing'}; " + _WAY_TO_THE_TOKEN
         else:
             detail = self._decoded(content, ProblemDocument).detail
-        return click.ClickException(f"the proxy at {self._authority} refuses: {detail}")
+        kind = BusyError if status == 503 else click.ClickException
+        return kind(f"the proxy at {self._authority} refuses: {detail}")
 
 
 def _token_of_environment() -> str | None:

@@ -14,6 +14,7 @@ from strangler.cli._json import json_text
 from strangler.cli._side_by_side import side_by_side
 from strangler.cli._terminal import console as terminal
 from strangler.core.documents import ComparedDifference, KeptPair, SampleDocument, SignatureDocument
+from strangler.core.source import REPLAY
 from strangler.evidence.reading import path_steps
 from strangler.evidence.side_by_side import value_text
 
@@ -87,14 +88,18 @@ def _tell(row: SignatureDocument, sample: SampleDocument, number: int, forms: di
     )
     console.print(f"route '{escape(row.route)}'  {escape(row.endpoint)}  {escape(_inbox.where(row))} {row.kind}")
     console.print(
-        f"{row.count:,} times, {_inbox.share(row.share)} of comparisons,"
+        f"{row.count:,} times{f' ({_inbox.by_source(row)})' if _inbox.by_source(row) else ''},"
+        f" {_inbox.share(row.share)} of comparisons,"
         f" {_inbox.moment(row.first_seen)} to {_inbox.moment(row.last_seen)} UTC"
     )
     for name, value in (("owner", row.owner), ("why", row.why), ("until", row.until)):
         if value:
             console.print(f"{name}: {escape(value)}")
     comparison, responses = sample.comparison, sample.answers
-    console.print(f"\nsample {number} of {len(row.samples)}: {comparison.time}  request {comparison.request_id}")
+    source = "  (replay)" if comparison.source == REPLAY else ""
+    console.print(
+        f"\nsample {number} of {len(row.samples)}: {comparison.time}{source}  request {comparison.request_id}"
+    )
     console.print(f"{responses.request.method} {escape(responses.request.target)}\n", soft_wrap=True)
     for difference in comparison.differences:
         console.print(_difference(difference), soft_wrap=True)

@@ -15,6 +15,8 @@ import msgspec
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
 from strangler.cli._rollout_percents import with_stored_percents
+from strangler.cli._send_replayed import send_replayed
+from strangler.config.edit import unknown_route
 from strangler.core.documents import (
     AuditDocument,
     AuditEntry,
@@ -37,7 +39,9 @@ from strangler.core.documents import (
 from strangler.core.settings import GateSettings, Settings
 from strangler.evidence import audits, queries, reading
 from strangler.evidence.audits import AuditFilters, write_audit
+from strangler.evidence.findings import Finding
 from strangler.evidence.reading import Filters, NoEvidenceError
+from strangler.evidence.replayed import store_replayed, unknown_routes
 from strangler.evidence.retention import set_aside
 from strangler.evidence.reviews import Marked, Review, mark
 from strangler.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
@@ -65,6 +69,7 @@ class Evidence(Protocol):
     def reset(self, route: str, actor: str, why: str) -> ResetDocument: ...
     def ready_under(self, route: str, gate: GateSettings) -> VerdictDocument | None: ...
     def mark(self, names: Sequence[str], review: Review, actor: str) -> Marked: ...
+    def add_replayed(self, findings: Sequence[Finding], run: str, actor: str) -> int: ...
     def audited(self, filters: AuditFilters) -> list[AuditEntry]: ...
     def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None: ...
 
@@ -129,6 +134,9 @@ class _Live:
         body = {"ids": list(names), "who": actor} | asdict(review)
         done = self.admin.ask("POST", "/api/diffs", ReviewedDocument, body)
         return Marked(tuple(done.changed), tuple(done.unchanged))
+
+    def add_replayed(self, findings: Sequence[Finding], run: str, actor: str) -> int:
+        return send_replayed(self.admin, findings, run, actor)
 
     def audited(self, filters: AuditFilters) -> list[AuditEntry]:
         return self.admin.ask("GET", f"/api/audit?{_query(asdict(filters))}", AuditDocument).entries
@@ -222,6 +230,15 @@ class _Stored:
         if marked.unknown:
             raise click.ClickException(f"no difference has the id {marked.unknown[0]}; nothing was changed")
         return marked
+
+    def add_replayed(self, findings: Sequence[Finding], run: str, actor: str) -> int:
+        names = [route.name for route in self.settings.routes]
+        missing = unknown_routes(findings, names)
+        if missing:
+            raise failed(unknown_route(missing[0], names))
+        return self._write(
+            lambda connection: store_replayed(connection, self.folder, findings, run, actor, time.time())
+        )
 
     def audited(self, filters: AuditFilters) -> list[AuditEntry]:
         if not (self.folder / STORE).exists():  # nothing has run here, and so nothing was changed

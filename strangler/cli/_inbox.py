@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from strangler.core.documents import ComparedDifference, SignatureRow
+from strangler.core.source import LIVE, REPLAY
 from strangler.evidence.side_by_side import value_text
 
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
@@ -57,13 +58,25 @@ def _named(row: SignatureRow) -> tuple[str, str, str, str]:
     return (
         row.id[:SHORT_ID],
         f"[{SEVERITY_STYLES[severity]}]{severity}[/]",
-        (f"[{style}]{state}[/]" if style else state) + (" [dim](noise)[/]" if row.is_noise else ""),
+        (f"[{style}]{state}[/]" if style else state)
+        + (" [dim](noise)[/]" if row.is_noise else "")
+        + (" [dim](replay)[/]" if is_replayed_only(row) else ""),
         escape(row.route),
     )
 
 
 def _figures(row: SignatureRow) -> tuple[str, str]:
     return f"{row.count:,}", share(row.share)
+
+
+def is_replayed_only(row: SignatureRow) -> bool:
+    """Return whether only replays have shown a difference."""
+    return REPLAY in row.sources and LIVE not in row.sources
+
+
+def by_source(row: SignatureRow) -> str:
+    """Return `12 live, 3 replay`; empty if only shadows have shown it."""
+    return ", ".join(f"{count:,} {source}" for source, count in row.sources.items()) if REPLAY in row.sources else ""
 
 
 def where(row: SignatureRow | ComparedDifference) -> str:

@@ -114,7 +114,7 @@ def _route(route: RouteReport, pictures: Pictures) -> str:
         [
             f"<section><h2 id='{name}'>{name}: {_verdict(route)}</h2>",
             f"<p class=dim>candidate {escape(route.candidate)},{release} {route.percent:g} % of callers;"
-            f" {route.shadow_percent:g} % of requests get a shadow</p>",
+            f" {route.shadow_percent:g} % of requests get a shadow; counted: {' and '.join(found.sources)}</p>",
             f"<ul>{reasons}</ul>" if reasons else "",
             _figures(found),
             f"<div class=pictures>{drawn}</div>" if drawn else "",
@@ -166,12 +166,14 @@ def _signatures(rows: Iterable[SignatureRow]) -> str:
 
 def _signature(row: SignatureRow) -> str:
     noise = " <span class=dim>noise</span>" if row.is_noise else ""
+    sources = _inbox.by_source(row)
+    seen = f"{row.count:,}" + (f" <span class=dim>({sources})</span>" if sources else "")
     return (
         f"<tr><td class={row.severity}>{row.severity}</td><td>{row.state}{noise}</td>"
         f"<td><code>{escape(row.endpoint)}</code></td>"
         f"<td><code>{escape(_inbox.where(row))}</code> <span class=dim>{row.kind}</span></td>"
         f"<td>{_value(value_text(row, 'legacy'))}</td><td>{_value(value_text(row, 'candidate'))}</td>"
-        f"<td class=number>{row.count:,}</td><td class=number>{_inbox.share(row.share)}</td>"
+        f"<td class=number>{seen}</td><td class=number>{_inbox.share(row.share)}</td>"
         f"<td>{escape(row.owner or '')}</td></tr>"
     )
 

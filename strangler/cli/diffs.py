@@ -1,4 +1,4 @@
-"""`strangler diffs`: the inbox of differences that shadows have found."""
+"""`strangler diffs`: the inbox of differences that shadows and replays have found."""
 
 import time
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from strangler.cli._terminal import plain
 from strangler.cli._times import Since
 from strangler.core.compare import Severity
 from strangler.core.documents import InboxDocument, SignatureRow
+from strangler.core.source import SOURCES, Source
 from strangler.evidence.hints import order_hints
 from strangler.evidence.reading import Filters
 from strangler.evidence.writing import STATES
@@ -36,6 +37,7 @@ _MOST_ROWS = 200
 @click.option("--severity", type=click.Choice([str(severity) for severity in Severity]), help="Only this severity.")
 @click.option("--endpoint", help="Only this endpoint, as it is named here: 'GET /api/orders/{}'.")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
+@click.option("--source", type=click.Choice(SOURCES), help="Only those that shadows (live) or replays have shown.")
 @click.option("--noise", "is_noise", is_flag=True, help="Only those where legacy differs from itself.")
 @click.option("--since", type=Since(), help="Only those seen since then: 30m, 2h or 2026-11-23.")
 @click.option(
@@ -54,13 +56,14 @@ def command(
     state: str | None,
     since: float | None,
     endpoint: str | None,
+    source: Source | None,
     is_noise: bool,
     limit: int | None,
     release: str | None,
     as_json: bool,
     follow: bool,
 ) -> None:
-    """Show and review the differences that shadows have found.
+    """Show and review the differences that shadows and replays have found.
 
     Most severe first. Each row is one difference: a route, an endpoint, a place in the response, a kind. It stays
     until its cause is gone or somebody accepts it.
@@ -68,7 +71,7 @@ def command(
     if ctx.invoked_subcommand is not None:
         return
     evidence = evidence_of(ctx, config, admin)
-    filters = Filters(route, severity, state, since, release)
+    filters = Filters(route, severity, state, since, release, source)
     known_release(evidence, route, release)
 
     def inbox() -> InboxDocument:

@@ -12,6 +12,7 @@ from strangler.cli._json import json_text
 from strangler.cli._terminal import console as terminal
 from strangler.core.documents import VerdictDocument
 from strangler.core.gate import Latency, cut_percent
+from strangler.core.source import LIVE_ONLY
 
 _STYLES = {"ready": "bold green", "not ready": "bold red", "not enough evidence": "bold yellow"}
 _SOME = 12
@@ -75,8 +76,9 @@ def _figures(found: VerdictDocument) -> list[str]:
     match = "-"
     if share is not None:
         match = f"{_cut(share)}, at least {_cut(found.match_low or 0.0)} (95 %, however often one looks)"
+    counted = "" if found.sources == LIVE_ONLY else f" of {' and '.join(found.sources)}"
     rows = [
-        ("pairs", f"{found.pairs:,}", f"{gate.min_pairs:,}"),
+        (f"pairs{counted}", f"{found.pairs:,}", f"{gate.min_pairs:,}"),
         ("match", match, f"{gate.min_match:.3%}"),
         ("breaking, open", f"{found.breaking_open:,}", f"at most {gate.max_breaking:,}"),
         ("time, candidate / legacy", _latency(found.latency), f"at most {gate.max_latency_ratio:.2f}"),

@@ -24,6 +24,7 @@ from strangler.core.compare.model.endpoint_names import spelled_request
 from strangler.core.compare.model.shapes import shape_of
 from strangler.core.compare.redaction.plain_json import KeptValue, printable
 from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
+from strangler.core.source import LIVE, Source
 from strangler.evidence.findings import Finding, Noisy, StoredDifference
 from strangler.evidence.index import IndexState
 from strangler.evidence.ulid import ulid
@@ -71,6 +72,7 @@ def digest(
     redactor: Redactor,
     index: IndexState,
     release: str = "",
+    source: Source = LIVE,
 ) -> Finding:
     """Return the finding of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
@@ -81,8 +83,8 @@ def digest(
     name = ulid(captured.at)
     line = sample = None
     if comparison.outcome is not Outcome.MATCH:
-        line = _line(name, pair, comparison, kept, seen, redactor, release)
-    if seen and index.wants_sample((difference.id for difference in seen), captured.at, release):
+        line = _line(name, pair, comparison, kept, seen, redactor, release, source)
+    if seen and index.wants_sample((difference.id for difference in seen), captured.at, release, source):
         sample = _sample(pair, kept, redactor, line or b"{}")
     return Finding(
         id=name,
@@ -99,6 +101,7 @@ def digest(
         release=release,
         accepted=tuple(_seen(captured.route, endpoint, difference) for difference in accepted),
         is_partial=comparison.is_cut or comparison.omitted > 0,
+        source=source,
     )
 
 
@@ -141,6 +144,7 @@ def _line(
     seen: tuple[StoredDifference, ...],
     redactor: Redactor,
     release: str,
+    source: Source,
 ) -> bytes:
     """Return one line of shadow-diffs.jsonl."""
     captured = pair.captured
@@ -152,6 +156,7 @@ def _line(
         trace_id=captured.traceparent[3:35].decode("ascii", "replace"),
         route=captured.route,
         release=release or None,
+        source=source,
         method=_method_of(captured),
         path=printable(redactor.target(path_of(captured.target))),
         served_by=captured.arm,

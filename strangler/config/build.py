@@ -362,7 +362,12 @@ def _accept(rule: schema_compare.Accept) -> settings.AcceptRule:
 
 def _gate(gate: schema_compare.Gate) -> settings.GateSettings:
     return settings.GateSettings(
-        gate.min_pairs, gate.min_match, gate.max_breaking, gate.max_latency_ratio, gate.min_age
+        min_pairs=gate.min_pairs,
+        min_match=gate.min_match,
+        max_breaking=gate.max_breaking,
+        max_latency_ratio=gate.max_latency_ratio,
+        min_age_s=gate.min_age,
+        sources=gate.from_,
     )
 
 

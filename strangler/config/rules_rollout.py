@@ -13,6 +13,7 @@ from strangler.config.schema_routes import Route
 from strangler.core.retire_settings import utc_text
 from strangler.core.rollout_rules import problem_of_group, problems_of
 from strangler.core.routing.arm import LEGACY
+from strangler.core.source import REPLAY
 
 _COLD = 50
 """Above this percent, most callers no longer keep legacy warm."""
@@ -121,6 +122,8 @@ def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> N
 def _why_no_pairs(route: Route) -> tuple[str, str] | None:
     """Return why no pair is compared before the first step, and the way out; None if pairs are possible."""
     shadow, methods = route.shadow, route.methods
+    if REPLAY in route.gate.from_:
+        return None
     if shadow is None or not _is_compared(route):
         return "nothing is compared", "add `shadow: {percent: 5, of: any}`"
     if methods and not set(methods) & set(shadow.methods):

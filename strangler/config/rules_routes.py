@@ -56,6 +56,7 @@ _CHECKS: tuple[Callable[[Route, Loc, Notes, RouteContext], None], ...] = (
     rules_accept.check_accept,
     rules_accept.check_own_paths,
     rules_shadow.check_latency,
+    rules_shadow.check_sources,
     rules_shadow.check_gate,
     rules_split.check_percent,
     rules_destination.check_release,

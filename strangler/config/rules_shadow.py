@@ -6,6 +6,7 @@ from strangler.config.rules_context import RouteContext
 from strangler.config.scalars import SAFE_METHODS
 from strangler.config.schema_routes import Route
 from strangler.core.routing.arm import LEGACY
+from strangler.core.source import REPLAY, SOURCES
 
 
 def check_shadow(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
@@ -66,9 +67,21 @@ def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -
         )
 
 
+def check_sources(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
+    """A gate counts at least one source of evidence, and each once."""
+    here, sources = (*loc, "gate", "from"), route.gate.from_
+    if notes.has_lost(here):
+        return
+    if not sources:
+        notes.error(here, f"{notes.key(here)} is empty", f"the gate would never hold; write {' or '.join(SOURCES)}")
+    for source in SOURCES:
+        if sources.count(source) > 1:
+            notes.error(here, f"{notes.key(here)} has '{source}' twice", "take one out")
+
+
 def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:
-    """A gate needs compared pairs, and so a shadow."""
-    if route.rollout is not None:  # `rules_rollout`
+    """A gate needs compared pairs, and so a shadow, or replays that count."""
+    if route.rollout is not None or REPLAY in route.gate.from_:  # `rules_rollout`
         return
     has_shadow = route.shadow is not None and route.shadow.percent > 0
     if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):

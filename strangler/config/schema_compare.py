@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from strangler.config import types as t
 from strangler.config.section import REQUIRED, Section, key
 from strangler.config.types import LIST, whole, word
+from strangler.core.source import LIVE_ONLY, SOURCES, Source
 
 KINDS = ("missing", "extra", "type", "value", "order", "length")
 
@@ -70,6 +71,12 @@ class Gate(Section):
     max_latency_ratio: t.Ratio = key(1.1, "Largest ratio of the candidate's response time to legacy's.", "1.5")
     min_age: t.Duration = key(
         86400.0, "Shortest time since the first comparison, or since a difference was last marked fixed.", "72h"
+    )
+    from_: Annotated[tuple[Annotated[Source, *word(*SOURCES)], ...], LIST] = key(
+        LIVE_ONLY,
+        "The evidence that counts: that of shadows (`live`), that of replays, or both.",
+        "[live, replay]",
+        name="from",
     )
 
 

@@ -19,6 +19,7 @@ from strangler.control.responses import VISITOR, json_response, named, problem, 
 from strangler.control.rollout.rollout_api import RolloutApi
 from strangler.control.shadow.api import ShadowApi
 from strangler.control.shadow.releases_api import ReleasesApi
+from strangler.control.shadow.replays_api import ReplaysApi
 from strangler.control.status import kill_switch_status
 from strangler.control.visitor import visitor_of
 from strangler.core.documents import EventsDocument, ExplainRequest, KillSwitchRequest
@@ -54,6 +55,7 @@ def application(state: ControlApp) -> web.Application:
             web.get("/api/events", _events),
             *ShadowApi(lambda request: request.app[_STATE]).routes(),
             *ReleasesApi(lambda request: request.app[_STATE]).routes(),
+            *ReplaysApi(lambda request: request.app[_STATE]).routes(),
             *RolloutApi(lambda request: request.app[_STATE]).routes(),
             *LedgerApi(lambda request: request.app[_STATE]).routes(),
         ]

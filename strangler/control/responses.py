@@ -14,9 +14,11 @@ def json_response(value: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json")
 
 
-def problem(status: int, detail: str) -> web.Response:
+def problem(status: int, detail: str, *, retry_after_s: int | None = None) -> web.Response:
     """Return a response with a problem document (RFC 9457)."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
     return web.Response(
         body=msgspec.json.encode(ProblemDocument(status, detail)) + b"\n",
         status=status,
@@ -52,3 +54,5 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body | web.Respon
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.DecodeError as error:
         return problem(400, str(error))
+    except RecursionError:
+        return problem(400, "the JSON is nested too deeply")

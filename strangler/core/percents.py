@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strangler.core.settings import GateSettings, MatchSettings, RouteSettings, Settings
+from strangler.core.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +95,11 @@ def _strictest(gates: list[GateSettings]) -> GateSettings | None:
         max_breaking=min(gate.max_breaking for gate in gates),
         max_latency_ratio=min(gate.max_latency_ratio for gate in gates),
         min_age_s=max(gate.min_age_s for gate in gates),
+        sources=_common_sources(gates),
     )
+
+
+def _common_sources(gates: list[GateSettings]) -> tuple[Source, ...]:
+    """Return the sources that all gates count, else those of the first, which is that of before the edit."""
+    first, *others = gates
+    return tuple(source for source in first.sources if all(source in gate.sources for gate in others)) or first.sources

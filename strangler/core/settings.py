@@ -13,6 +13,7 @@ from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.listener_settings import UNIX, Address, ListenerSettings, ServerTlsSettings
 from strangler.core.retire_settings import RetireSettings
 from strangler.core.rollout_settings import RolloutSettings
+from strangler.core.source import LIVE_ONLY, Source
 
 HTTP_UNIX = "http+unix://"
 """The beginning of a URL whose host is the percent-encoded path of a unix socket."""
@@ -307,6 +308,8 @@ class GateSettings:
     max_breaking: int
     max_latency_ratio: float
     min_age_s: float
+    sources: tuple[Source, ...] = LIVE_ONLY
+    """The sources of evidence that count, `from` in routes.yaml."""
 
 
 @dataclass(frozen=True, slots=True)

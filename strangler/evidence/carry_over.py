@@ -94,7 +94,7 @@ def renamed(finding: Finding, endpoint: str) -> Finding:
     ids: dict[str, str] = {}
 
     def moved(difference: StoredDifference) -> StoredDifference:
-        ids[difference.id] = _id_of(finding.route, endpoint, difference)
+        ids[difference.id] = id_at(finding.route, endpoint, difference)
         return replace(difference, id=ids[difference.id])
 
     differences, accepted = tuple(map(moved, finding.differences)), tuple(map(moved, finding.accepted))
@@ -144,7 +144,7 @@ _COLUMNS: Final = """id, route, endpoint, place, path, kind, severity, count, fi
     owner, why, until, legacy, candidate"""
 
 
-def _id_of(route: str, endpoint: str, row: _Difference | StoredDifference) -> str:
+def id_at(route: str, endpoint: str, row: _Difference | StoredDifference) -> str:
     """Return the id that a difference has at an endpoint."""
     method, _, shape = endpoint.partition(" ")
     in_, legacy, candidate = Where(row.place), row.legacy, row.candidate
@@ -236,9 +236,9 @@ class _Move:
 
         A difference that stands for many (`…`) keeps its id, which is not that of an endpoint.
         """
-        if not self._is_moved(row) or _id_of(self.route, row.endpoint, row) != row.id:
+        if not self._is_moved(row) or id_at(self.route, row.endpoint, row) != row.id:
             return row.id
-        new = _id_of(self.route, self.names[row.endpoint], row)
+        new = id_at(self.route, self.names[row.endpoint], row)
         self.ids[row.id] = new
         self._note_acceptance(row, new)
         return new
@@ -335,14 +335,14 @@ class _Move:
                 self.joined.add((release, new))
             there.add((release, new))
             if new != endpoint or endpoint.endswith(f" {FOLDED}"):
-                for *key, members, count in self.connection.execute(
+                for *key, members, source, count in self.connection.execute(
                     """DELETE FROM pairs WHERE route = ? AND release = ? AND endpoint = ?
-                    RETURNING hour, outcome, reason, members, count""",
+                    RETURNING hour, outcome, reason, members, source, count""",
                     (route, release, endpoint),
                 ):
-                    found[route, release, new, *key, sets.get(members, members)] += count
+                    found[route, release, new, *key, sets.get(members, members), source] += count
         self.connection.executemany(
-            """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET count = count + excluded.count""",
             [(*key, count) for key, count in found.items()],
         )
@@ -350,23 +350,23 @@ class _Move:
     # 3. What hangs on differences
 
     def _move_sightings(self) -> None:
-        """Rename the sightings of differences; of one release they add up."""
+        """Rename the sightings of differences; of one release and source they add up."""
         found = self.connection.execute(
-            """SELECT release, signature, count, accepted, first_seen, last_seen, legacy, candidate, state
+            """SELECT release, signature, source, count, accepted, first_seen, last_seen, legacy, candidate, state
             FROM sightings WHERE route = ?""",
             (self.route,),
         ).fetchall()
         former = [row for row in found if row[1] in self.ids]
         self.connection.executemany(
             "DELETE FROM sightings WHERE route = ? AND release = ? AND signature = ?",
-            [(self.route, *row[:2]) for row in former],
+            {(self.route, *row[:2]) for row in former},
         )
         rows = [
-            (self.route, release, self.ids[name], count, count if name in self.frozen else accepted, *others)
-            for release, name, count, accepted, *others in former
+            (self.route, release, self.ids[name], source, count, count if name in self.frozen else accepted, *others)
+            for release, name, source, count, accepted, *others in former
         ]
         self.connection.executemany(
-            f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
             count = count + excluded.count, accepted = accepted + excluded.accepted,
             first_seen = min(first_seen, excluded.first_seen),
             legacy = CASE WHEN excluded.last_seen > last_seen THEN excluded.legacy ELSE legacy END,
@@ -384,7 +384,8 @@ class _Move:
         for name in sorted(set(self.ids.values())):
             self.connection.execute(
                 """DELETE FROM sample_links WHERE signature = ?1 AND sample IN (SELECT sample FROM (
-                    SELECT sample, row_number() OVER (PARTITION BY release ORDER BY at DESC, sample DESC) AS place
+                    SELECT sample, row_number() OVER (
+                        PARTITION BY release, source ORDER BY at DESC, sample DESC) AS place
                     FROM sample_links WHERE signature = ?1) WHERE place > ?2)""",
                 (name, SAMPLES),
             )
@@ -392,19 +393,19 @@ class _Move:
     def _move_claims(self) -> None:
         """Rename claims. Of two that become one, the one that lacks more pairs goes on; a claim whose difference counts
         again ends."""
-        found: dict[tuple[str, str, str], tuple[float, int, int]] = {}
-        for release, name, endpoint, since, needed, pairs in self.connection.execute(
-            "DELETE FROM claims WHERE route = ? RETURNING release, signature, endpoint, since, needed, pairs",
+        found: dict[tuple[str, str, str, str], tuple[float, int, int]] = {}
+        for release, name, endpoint, source, since, needed, pairs in self.connection.execute(
+            "DELETE FROM claims WHERE route = ? RETURNING release, signature, endpoint, source, since, needed, pairs",
             (self.route,),
         ).fetchall():
-            key = release, self._present(name), self.names.get(endpoint, endpoint)
+            key = release, self._present(name), self.names.get(endpoint, endpoint), source
             claim = since, needed, pairs
             other = found.get(key, claim)
             found[key] = max(since, other[0]), max(needed, other[1]), min(pairs, other[2])
         self.connection.executemany(
-            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (self.route, *key, since, max(needed, self._needed(*key)), pairs)
+                (self.route, *key, since, max(needed, self._needed(*key[:3])), pairs)
                 for key, (since, needed, pairs) in found.items()
             ],
         )
@@ -420,16 +421,18 @@ class _Move:
         """Return how many pairs prove a claim at an endpoint that has pairs of others now, which prove less."""
         if (release, endpoint) not in self.joined:
             return 0
-        (seen,) = self.connection.execute(
-            "SELECT coalesce(sum(count), 0) FROM sightings WHERE route = ? AND release = ? AND signature = ?",
+        seen = self.connection.execute(
+            "SELECT source, count FROM sightings WHERE route = ? AND release = ? AND signature = ?",
             (self.route, release, name),
-        ).fetchone()
-        (compared,) = self.connection.execute(
-            """SELECT coalesce(sum(count), 0) FROM pairs
-            WHERE route = ? AND release = ? AND endpoint = ? AND outcome != 'not_comparable'""",
-            (self.route, release, endpoint),
-        ).fetchone()
-        return pairs_to_prove(seen, compared)
+        ).fetchall()
+        compared = dict(
+            self.connection.execute(
+                """SELECT source, sum(count) FROM pairs
+                WHERE route = ? AND release = ? AND endpoint = ? AND outcome != 'not_comparable' GROUP BY 1""",
+                (self.route, release, endpoint),
+            ).fetchall()
+        )
+        return max((pairs_to_prove(count, compared.get(source, 0)) for source, count in seen), default=0)
 
 
 def _caution(column: str) -> str:

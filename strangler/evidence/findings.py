@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from strangler.core.source import LIVE, Source
+
 _PART_BYTES = 500
 """The size of a finding, and of each difference in it, without its texts."""
 
@@ -48,6 +50,7 @@ class Finding:
     accepted: tuple[StoredDifference, ...] = ()  # differences that a rule accepted
     is_timeable: bool = False  # both arms could have been timed for this request: see `shadow.baseline`
     is_partial: bool = False  # more may differ than is listed: the comparison was cut, or found too much
+    source: Source = LIVE
 
     @property
     def size(self) -> int:

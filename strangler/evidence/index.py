@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from strangler.core.compare import Where
+from strangler.core.source import LIVE, Source
 from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.stored_claims import FOLDED
 
@@ -16,7 +17,10 @@ SAMPLE_EVERY_S: Final = 60.0
 """How often a signature with all its samples gets a new one in place of its oldest, at most."""
 
 MAX_SAMPLE_COUNTS: Final = 50_000
-"""The most signatures and releases whose samples are counted in memory; a forgotten one gets one sample too many."""
+"""The most signatures by release and source whose samples are counted in memory; a forgotten one gets one too many."""
+
+_Sampled = tuple[str, str, Source]
+"""A signature, its release and its source, which have samples of their own."""
 
 _MAX_SIGNATURES = 2000
 """The limit of one route; further ones are counted under one name for each severity."""
@@ -53,8 +57,8 @@ class IndexState:
     """The facts about the store that are needed to keep it bounded. Only the store's thread writes them."""
 
     def __init__(self) -> None:
-        self._samples: dict[tuple[str, str], tuple[int, float]] = {}
-        """By signature and release: the number of samples, and the time of the last one."""
+        self._samples: dict[_Sampled, tuple[int, float]] = {}
+        """By signature, release and source: the number of samples, and the time of the last one."""
         self._signatures: dict[str, set[str]] = {}
         self._sets: dict[str, set[str]] = {}
         self._endpoints: dict[str, set[str]] = {}
@@ -63,12 +67,12 @@ class IndexState:
     def load(self, connection: sqlite3.Connection) -> None:
         """Read what the store has, without evidence that was set aside."""
         self.__init__()  # type: ignore[misc]
-        for signature, release, count, last in connection.execute(
-            """SELECT signature, release, count(*), max(at) FROM sample_links GROUP BY 1, 2
-            ORDER BY 4 DESC LIMIT ?""",
+        for signature, release, source, count, last in connection.execute(
+            """SELECT signature, release, source, count(*), max(at) FROM sample_links GROUP BY 1, 2, 3
+            ORDER BY 5 DESC LIMIT ?""",
             (MAX_SAMPLE_COUNTS,),
         ):
-            self._samples[signature, release] = count, last
+            self._samples[signature, release, source] = count, last
         for route, signature in connection.execute("SELECT route, id FROM signatures WHERE state != ''"):
             self._signatures.setdefault(route, set()).add(signature)
         for route, endpoint, members in connection.execute(
@@ -81,17 +85,17 @@ class IndexState:
         for route, count in connection.execute("SELECT route, count(*) FROM noise WHERE era = '' GROUP BY route"):
             self._noise[route] = count
 
-    def wants_sample(self, signatures: Iterable[str], at: float, release: str = "") -> bool:
+    def wants_sample(self, signatures: Iterable[str], at: float, release: str = "", source: Source = LIVE) -> bool:
         """Return whether any signature lacks samples, or got no new one for a while. Any thread may call it."""
-        return any(self._lacks_sample((signature, release), at) for signature in signatures)
+        return any(self._lacks_sample((signature, release, source), at) for signature in signatures)
 
-    def _lacks_sample(self, of: tuple[str, str], at: float) -> bool:
+    def _lacks_sample(self, of: _Sampled, at: float) -> bool:
         count, last = self._samples.get(of, (0, 0.0))
         return count < SAMPLES or at - last > SAMPLE_EVERY_S
 
-    def add_sample_if_wanted(self, signature: str, at: float, release: str = "") -> bool:
+    def add_sample_if_wanted(self, signature: str, at: float, release: str = "", source: Source = LIVE) -> bool:
         """Count one more sample if it is wanted, and return whether it is."""
-        of = signature, release
+        of = signature, release, source
         if not self._lacks_sample(of, at):
             return False
         count, _ = self._samples.pop(of, (0, 0.0))

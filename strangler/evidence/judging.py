@@ -15,7 +15,9 @@ from strangler.core.compare import Acceptance, Reason, Severity
 from strangler.core.documents import ClaimRow, VerdictDocument
 from strangler.core.gate import Evidence, judge, latency_of
 from strangler.core.settings import GateSettings
-from strangler.evidence.states import CLOSED, JudgedSignature, Rules, noise_keys, release_or_current, rows_of
+from strangler.core.source import LIVE_ONLY
+from strangler.evidence.counted import COUNTED, Counted, Sources, counted, notes_on_sources
+from strangler.evidence.states import CLOSED, JudgedSignature, Rules, noise_keys, rows_of
 
 _LATENCIES: Final = 5000
 _SEED: Final = 1
@@ -97,15 +99,15 @@ class _Judged:
         self.noise_only += count if outcome == "noise" else 0
 
 
-def _judge_of(connection: Connection, route: str, release: str, rules: Rules, today: date) -> _Judge:
-    known = {difference.row.id: difference for difference in rows_of(connection, rules, today, route, release)}
-    noisy = noise_keys(connection, route, release)
+def _judge_of(connection: Connection, counts: Counted, rules: Rules, today: date) -> _Judge:
+    known = {difference.row.id: difference for difference in rows_of(connection, rules, today, counts)}
+    noisy = noise_keys(connection, counts)
     noise = {
         name
         for name, difference in known.items()
         if (difference.row.in_, difference.row.path, difference.row.kind) in noisy
     }
-    return _Judge(known, noise, _members(connection, route))
+    return _Judge(known, noise, _members(connection, counts.route))
 
 
 def _members(connection: Connection, route: str) -> dict[str, Members]:
@@ -118,29 +120,27 @@ def _members(connection: Connection, route: str) -> dict[str, Members]:
     }
 
 
-def _judged(connection: Connection, route: str, release: str, judge: _Judge) -> _Judged:
+def _judged(connection: Connection, counts: Counted, judge: _Judge) -> _Judged:
     judged = _Judged()
     for endpoint, outcome, members, count in connection.execute(
-        """SELECT endpoint, outcome, members, sum(count) FROM pairs
-        WHERE route = ? AND release = ? GROUP BY 1, 2, 3""",
-        (route, release),
+        f"SELECT endpoint, outcome, members, sum(count) FROM pairs WHERE {COUNTED} GROUP BY 1, 2, 3",  # noqa: S608 - ours
+        counts.key,
     ):
         judged.add(endpoint, judge.outcome(outcome, members), count)
     return judged
 
 
 def endpoint_pairs(
-    connection: Connection, route: str, endpoint: str, rules: Rules, today: date
+    connection: Connection, route: str, endpoint: str, rules: Rules, today: date, sources: Sources = LIVE_ONLY
 ) -> tuple[int, int, int] | None:
     """Return the pairs of an endpoint in the current release of its route, those that match, and the differences that
     are open; None if nothing was compared."""
-    release = release_or_current(connection, route, None)
-    judge = _judge_of(connection, route, release, rules, today)
+    counts = counted(connection, route, sources)
+    judge = _judge_of(connection, counts, rules, today)
     judged = _Judged()
     for outcome, members, count in connection.execute(
-        """SELECT outcome, members, sum(count) FROM pairs
-        WHERE route = ? AND release = ? AND endpoint = ? GROUP BY 1, 2""",
-        (route, release, endpoint),
+        f"SELECT outcome, members, sum(count) FROM pairs WHERE {COUNTED} AND endpoint = ?5 GROUP BY 1, 2",  # noqa: S608
+        (*counts.key, endpoint),
     ):
         judged.add(endpoint, judge.outcome(outcome, members), count)
     if not judged.pairs.total():
@@ -153,12 +153,11 @@ def endpoint_pairs(
     return judged.pairs.total(), judged.matches, len(open_ones)
 
 
-def matches(connection: Connection, route: str, rules: Rules, today: date) -> Matches:
+def matches(connection: Connection, route: str, rules: Rules, today: date, sources: Sources = LIVE_ONLY) -> Matches:
     """Return the match of the current release of a route, the same wherever a match is shown."""
-    release = release_or_current(connection, route, None)
-    judge = _judge_of(connection, route, release, rules, today)
-    judged = _judged(connection, route, release, judge)
-    return Matches(release, judged.pairs.total(), judged.matches)
+    counts = counted(connection, route, sources)
+    judged = _judged(connection, counts, _judge_of(connection, counts, rules, today))
+    return Matches(counts.release, judged.pairs.total(), judged.matches)
 
 
 def readiness(
@@ -173,21 +172,21 @@ def readiness(
 ) -> VerdictDocument:
     """Return the verdict for a release of a route, by default the current one, with its evidence.
 
-    `is_timed`: the settings have requests timed at both arms.
+    Only the sources of the gate count. `is_timed`: the settings have requests timed at both arms.
     """
-    release = release_or_current(connection, route, release)
-    judging = _judge_of(connection, route, release, rules, today)
-    judged = _judged(connection, route, release, judging)
-    not_comparable = _not_comparable(connection, route, release)
+    counts = counted(connection, route, gate.sources, release)
+    judging = _judge_of(connection, counts, rules, today)
+    judged = _judged(connection, counts, judging)
+    not_comparable = _not_comparable(connection, counts)
     lags = not_comparable.get(Reason.LAG, 0)
-    evidence = _evidence(connection, route, release, judging, judged, lags=lags, is_timed=is_timed)
+    evidence = _evidence(connection, counts, judging, judged, lags=lags, is_timed=is_timed)
     verdict = judge(evidence, gate)
     return VerdictDocument(
         route=route,
-        release=release or None,
+        release=counts.release or None,
         verdict=verdict.verdict.value,
         reasons=list(verdict.reasons),
-        notes=list(verdict.notes),
+        notes=[*verdict.notes, *notes_on_sources(connection, counts)],
         pairs=evidence.pairs,
         matches=evidence.matches,
         match_share=verdict.match_share,
@@ -203,6 +202,7 @@ def readiness(
         endpoints=dict(evidence.endpoints),
         thin_endpoints=list(verdict.thin_endpoints),
         gate=gate,
+        sources=counts.sources,
     )
 
 
@@ -211,7 +211,7 @@ def _claim_row(claim: Claim) -> ClaimRow:
 
 
 def _evidence(
-    connection: Connection, route: str, release: str, judging: _Judge, judged: _Judged, *, lags: int, is_timed: bool
+    connection: Connection, counts: Counted, judging: _Judge, judged: _Judged, *, lags: int, is_timed: bool
 ) -> Evidence:
     breaking = [
         difference.row
@@ -220,12 +220,12 @@ def _evidence(
         and difference.row.state not in CLOSED
         and difference.row.id not in judging.noise
     ]
-    first, last, timeable = _observed(connection, route, release)
+    first, last, timeable = _observed(connection, counts)
     times = connection.execute(
-        "SELECT legacy_s, candidate_s FROM latencies WHERE route = ? AND release = ? ORDER BY at DESC LIMIT ?",
-        (route, release, _LATENCIES),
+        f"SELECT legacy_s, candidate_s FROM latencies WHERE {COUNTED} ORDER BY at DESC LIMIT ?5",  # noqa: S608 - ours
+        (*counts.key, _LATENCIES),
     )
-    claims, marked_at = _claims(connection, route, release, judging.rows)
+    claims, marked_at = _claims(connection, counts, judging.rows)
     return Evidence(
         pairs=judged.pairs.total(),
         matches=judged.matches,
@@ -241,50 +241,59 @@ def _evidence(
     )
 
 
-def _observed(connection: Connection, route: str, release: str) -> tuple[float, float, int]:
+def _observed(connection: Connection, counts: Counted) -> tuple[float, float, int]:
     """Return the Unix times of the first and the last comparable pair, and how many pairs could be timed."""
-    row = connection.execute(
-        "SELECT first, last, timeable FROM observed WHERE route = ? AND release = ?", (route, release)
+    first, last, timeable = connection.execute(
+        f"SELECT min(first), max(last), sum(timeable) FROM observed WHERE {COUNTED}",  # noqa: S608 - our own words
+        counts.key,
     ).fetchone()
-    return row if row is not None else (0.0, 0.0, 0)
+    return first or 0.0, last or 0.0, timeable or 0
 
 
 def _claims(
-    connection: Connection, route: str, release: str, known: Mapping[str, JudgedSignature]
+    connection: Connection, counts: Counted, known: Mapping[str, JudgedSignature]
 ) -> tuple[tuple[Claim, ...], float]:
-    """Return the claims of differences marked as fixed, and the Unix time of the last mark; 0 if there is none."""
+    """Return the claims of differences marked as fixed, and the Unix time of the last mark; 0 if there is none.
+
+    The pairs of all sources that count prove a claim together.
+    """
     found = connection.execute(
-        """SELECT signature, endpoint, needed, pairs, since FROM claims WHERE route = ? AND release = ?
-        ORDER BY endpoint, signature""",
-        (route, release),
+        f"""SELECT signature, endpoint, max(needed), sum(pairs), max(since) FROM claims WHERE {COUNTED}
+        GROUP BY 1, 2 ORDER BY endpoint, signature""",  # noqa: S608 - our own words
+        counts.key,
     ).fetchall()
     still = [row for row in found if row[0] in known and known[row[0]].row.state == "fixed"]
     return tuple(Claim(*row[:4]) for row in still), max((row[4] for row in still), default=0.0)
 
 
-def _not_comparable(connection: Connection, route: str, release: str) -> dict[str, int]:
+def _not_comparable(connection: Connection, counts: Counted) -> dict[str, int]:
     rows = connection.execute(
-        """SELECT reason, sum(count) FROM pairs WHERE route = ? AND release = ? AND outcome = 'not_comparable'
-        GROUP BY reason ORDER BY 2 DESC""",
-        (route, release),
+        f"""SELECT reason, sum(count) FROM pairs WHERE {COUNTED} AND outcome = 'not_comparable'
+        GROUP BY reason ORDER BY 2 DESC""",  # noqa: S608 - our own words
+        counts.key,
     )
     return dict(rows.fetchall())
 
 
 def timeline(
-    connection: Connection, route: str, rules: Rules, today: date, *, release: str | None = None
+    connection: Connection,
+    route: str,
+    rules: Rules,
+    today: date,
+    *,
+    release: str | None = None,
+    sources: Sources = LIVE_ONLY,
 ) -> list[dict[str, int]]:
     """Return the numbers of pairs by hour and outcome, as judged now. An hour without comparisons has no row.
 
     Noise counts as a mismatch here too.
     """
-    release = release_or_current(connection, route, release)
-    judging = _judge_of(connection, route, release, rules, today)
+    counts = counted(connection, route, sources, release)
+    judging = _judge_of(connection, counts, rules, today)
     hours: dict[int, dict[str, int]] = {}
     for hour, outcome, members, count in connection.execute(
-        """SELECT hour, outcome, members, sum(count) FROM pairs WHERE route = ? AND release = ?
-        GROUP BY 1, 2, 3 ORDER BY 1""",
-        (route, release),
+        f"SELECT hour, outcome, members, sum(count) FROM pairs WHERE {COUNTED} GROUP BY 1, 2, 3 ORDER BY 1",  # noqa: S608
+        counts.key,
     ):
         now = judging.outcome(outcome, members)
         row = hours.setdefault(hour, {"at": hour * 3600})
@@ -293,11 +302,12 @@ def timeline(
     return list(hours.values())
 
 
-def latencies(connection: Connection, route: str, release: str | None = None) -> list[tuple[float, float, float]]:
+def latencies(
+    connection: Connection, route: str, release: str | None = None, sources: Sources = LIVE_ONLY
+) -> list[tuple[float, float, float]]:
     """Return Unix time, seconds of legacy and seconds of the candidate; oldest first."""
     rows = connection.execute(
-        """SELECT at, legacy_s, candidate_s FROM latencies WHERE route = ? AND release = ?
-        ORDER BY at DESC LIMIT ?""",
-        (route, release_or_current(connection, route, release), _LATENCIES),
+        f"SELECT at, legacy_s, candidate_s FROM latencies WHERE {COUNTED} ORDER BY at DESC LIMIT ?5",  # noqa: S608 - ours
+        (*counted(connection, route, sources, release).key, _LATENCIES),
     )
     return rows.fetchall()[::-1]

@@ -12,6 +12,7 @@ from strangler.core.documents import (
     ReleasesDocument,
     ReportDocument,
     RouteReport,
+    RuleReport,
     SignatureDocument,
     VerdictDocument,
 )
@@ -19,6 +20,7 @@ from strangler.core.routing.arm import AGGREGATE
 from strangler.core.settings import GateSettings, RouteSettings, Settings
 from strangler.evidence import audits, reading
 from strangler.evidence.audits import AuditFilters
+from strangler.evidence.counted import counted
 from strangler.evidence.hints import endpoint_hints
 from strangler.evidence.judging import endpoint_pairs
 from strangler.evidence.reading import Filters
@@ -90,18 +92,22 @@ def _verdict(
 def endpoint_evidence(
     connection: Connection, settings: Settings, name: str, endpoint: str, today: date
 ) -> LedgerEvidence | None:
-    """Return the comparisons of an endpoint in the current release of a route; None if there are none."""
+    """Return the comparisons of an endpoint in the current release of a route that count; None if there are none."""
     route = route_named(settings, name)
     if route is None:
         return None
-    found = endpoint_pairs(connection, name, endpoint, {name: compile_rules(route.compare)}, today)
+    rules = {name: compile_rules(route.compare)}
+    found = endpoint_pairs(connection, name, endpoint, rules, today, route.gate.sources)
     return None if found is None else LedgerEvidence(name, *found)
 
 
 def timeline(connection: Connection, settings: Settings, name: str, today: date) -> list[dict[str, int]]:
     """Return the outcomes of a route's current release by hour; empty if there is no such route."""
     route = route_named(settings, name)
-    return [] if route is None else reading.timeline(connection, name, {name: compile_rules(route.compare)}, today)
+    if route is None:
+        return []
+    rules = {name: compile_rules(route.compare)}
+    return reading.timeline(connection, name, rules, today, sources=route.gate.sources)
 
 
 def releases(connection: Connection, settings: Settings, name: str | None) -> ReleasesDocument | None:
@@ -122,30 +128,40 @@ def report(
     """Return the report, route by route, those with shadows first. With a release it has only the routes that have it.
     `ledger`: an excerpt, None without a ledger. Raises UnknownReleaseError."""
     rules, reports = rules_of(settings), reading.rule_reports(connection)
-    rows = reading.signatures(connection, rules, Filters(release=release), today)
+    reading.check_release(connection, None, release)
     routes = sorted(settings.routes, key=lambda route: (route.shadow is None, route.name))
     if release is not None:
         having = {release_row.route for release_row in reading.releases(connection) if release_row.name == release}
         routes = [route for route in routes if route.name in having]
     return ReportDocument(
         at=time.time(),
-        routes=[
-            RouteReport(
-                name=route.name,
-                candidate=route.candidate or AGGREGATE,
-                percent=route.split.percent,
-                shadow_percent=route.shadow.percent if route.shadow else 0.0,
-                readiness=_verdict(connection, route, rules, today, release),
-                timeline=reading.timeline(connection, route.name, rules, today, release=release),
-                latencies=reading.latencies(connection, route.name, release),
-                signatures=[row for row in rows if row.route == route.name][:_TOP],
-                rules=reports.get(route.name),
-            )
-            for route in routes
-        ],
+        routes=[_route_report(connection, route, rules, today, release, reports.get(route.name)) for route in routes],
         audit=audits.entries(connection, AuditFilters(limit=_AUDITED)),
         ledger=ledger,
         rollouts=rollout_reports(connection, settings),
+    )
+
+
+def _route_report(
+    connection: Connection,
+    route: RouteSettings,
+    rules: Rules,
+    today: date,
+    release: str | None,
+    use: RuleReport | None,
+) -> RouteReport:
+    """Return a route as the report shows it: all of it is evidence that its gate counts."""
+    counts = counted(connection, route.name, route.gate.sources, release)
+    return RouteReport(
+        name=route.name,
+        candidate=route.candidate or AGGREGATE,
+        percent=route.split.percent,
+        shadow_percent=route.shadow.percent if route.shadow else 0.0,
+        readiness=_verdict(connection, route, rules, today, release),
+        timeline=reading.timeline(connection, route.name, rules, today, release=release, sources=counts.sources),
+        latencies=reading.latencies(connection, route.name, release, counts.sources),
+        signatures=reading.counted_signatures(connection, rules, counts, today)[:_TOP],
+        rules=use,
     )
 
 

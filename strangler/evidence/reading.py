@@ -18,6 +18,8 @@ from strangler.core.compare import Severity
 from strangler.core.compare import path_steps as path_steps
 from strangler.core.documents import ReleaseRow, RuleReport, SampleDocument, SignatureDocument, SignatureRow
 from strangler.core.releases import UNNAMED
+from strangler.core.source import SOURCES, Source
+from strangler.evidence.counted import Counted, Sources
 from strangler.evidence.judging import latencies as latencies
 from strangler.evidence.judging import matches as matches
 from strangler.evidence.judging import readiness as readiness
@@ -30,13 +32,18 @@ from strangler.evidence.states import (
     named_rows,
     noise_keys,
     pairs_by_endpoint,
-    release_or_current,
     rows_by_id,
     rows_of,
 )
 from strangler.evidence.states import noise_counts as noise_counts
 from strangler.evidence.states import proposal as proposal
-from strangler.evidence.stored_releases import Release, load_releases, release_rows, seen_between
+from strangler.evidence.stored_releases import (
+    Release,
+    load_releases,
+    release_or_current,
+    release_rows,
+    seen_between,
+)
 from strangler.evidence.tables import read_as_now
 from strangler.state.database import corruption_text, is_corrupt, look_over
 from strangler.state.files import STORE
@@ -111,6 +118,12 @@ class Filters:
     state: str | None = None
     since: float | None = None
     release: str | None = None  # of the candidate; None: the current one
+    source: Source | None = None
+
+    @property
+    def sources(self) -> Sources:
+        """The sources whose differences are wanted."""
+        return SOURCES if self.source is None else (self.source,)
 
     def take(self, row: SignatureRow) -> bool:
         return (
@@ -148,32 +161,40 @@ def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, t
     """Return the inbox of the current releases, or of the requested one: most severe first, then most frequent."""
     check_release(connection, filters.route, filters.release)
     found = _wanted(connection, rules, filters, today)
-    return _in_order(connection, [row.row for row in found if filters.take(row.row)])
+    return _in_order(connection, [row.row for row in found if filters.take(row.row)], filters.sources)
+
+
+def counted_signatures(
+    connection: sqlite3.Connection, rules: Rules, counts: Counted, today: date
+) -> list[SignatureRow]:
+    """Return the signatures of a release that count in the verdict, in the order of the inbox."""
+    rows = [judged_row.row for judged_row in rows_of(connection, rules, today, counts)]
+    return _in_order(connection, rows, counts.sources)
 
 
 def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[JudgedSignature]:
     if filters.route is not None:
         release = release_or_current(connection, filters.route, filters.release)
-        return rows_of(connection, rules, today, filters.route, release)
+        return rows_of(connection, rules, today, Counted(filters.route, release, filters.sources))
     if filters.release is not None:
-        return named_rows(connection, rules, today, filters.release)
-    return current_rows(connection, rules, today)
+        return named_rows(connection, rules, today, filters.release, filters.sources)
+    return current_rows(connection, rules, today, filters.sources)
 
 
-def _in_order(connection: sqlite3.Connection, rows: list[SignatureRow]) -> list[SignatureRow]:
+def _in_order(connection: sqlite3.Connection, rows: list[SignatureRow], sources: Sources) -> list[SignatureRow]:
     """Return the rows in order, each with its share of its endpoint's pairs, and whether it is noise."""
-    of = {(row.route, row.release or UNNAMED) for row in rows}
-    pairs = {key: pairs_by_endpoint(connection, *key) for key in of}
-    noisy = {key: noise_keys(connection, *key) for key in of}
+    of = {Counted(row.route, row.release or UNNAMED, sources) for row in rows}
+    pairs = {key: pairs_by_endpoint(connection, key) for key in of}
+    noisy = {key: noise_keys(connection, key) for key in of}
 
-    def counted(row: SignatureRow) -> SignatureRow:
-        key = row.route, row.release or UNNAMED
+    def with_share(row: SignatureRow) -> SignatureRow:
+        key = Counted(row.route, row.release or UNNAMED, sources)
         compared = pairs[key][row.endpoint]
         share = min(1.0, row.count / compared) if compared else None
         is_noise = (row.in_, row.path, row.kind) in noisy[key]
         return msgspec.structs.replace(row, share=share, is_noise=is_noise)
 
-    found = [counted(row) for row in rows]
+    found = [with_share(row) for row in rows]
     return sorted(found, key=lambda row: (_closedness(row), Severity(row.severity).rank, -row.count, row.id))
 
 
@@ -191,7 +212,8 @@ def signature(
     found = rows_by_id(connection, rules, today, name) if name else []
     if len({judged_signature.row.id for judged_signature in found}) != 1:
         return None
-    (row,) = _in_order(connection, [_chosen(connection, [judged_signature.row for judged_signature in found], release)])
+    chosen = _chosen(connection, [judged_signature.row for judged_signature in found], release)
+    (row,) = _in_order(connection, [chosen], SOURCES)
     samples = connection.execute(
         """SELECT content FROM samples JOIN sample_links ON sample = samples.id
         WHERE signature = ? AND release = ? ORDER BY samples.at DESC""",

@@ -20,7 +20,7 @@ from strangler.times import rfc3339
 KEPT_S: Final = 30 * 86400.0
 MAX_SAMPLE_BYTES: Final = 256 * 1024 * 1024
 MAX_LATENCIES: Final = 20_000
-"""The most times of one route and release; the oldest are deleted first."""
+"""The most times of one route, release and source; the oldest are deleted first."""
 HOURLY_S: Final = 14 * 86400.0
 """The age at which hours are added up to days."""
 UNNAMED_ASIDE: Final = "unnamed"
@@ -118,7 +118,8 @@ def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MA
     connection.execute(
         """
         DELETE FROM latencies WHERE rowid IN (
-            SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY route, release ORDER BY at DESC) AS place
+            SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY route, release, source ORDER BY at DESC)
+            AS place
             FROM latencies) WHERE place > ?)
         """,
         (MAX_LATENCIES,),
@@ -154,10 +155,10 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
 def _fold_hours(connection: sqlite3.Connection, before: int) -> None:
     rows = connection.execute(
         """
-        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, sum(count) FROM pairs
-        WHERE hour < ? GROUP BY 1, 2, 3, 4, 5, 6, 7
+        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source, sum(count) FROM pairs
+        WHERE hour < ? GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
         """,
         (before,),
     ).fetchall()
     connection.execute("DELETE FROM pairs WHERE hour < ?", (before,))
-    connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -12,7 +12,9 @@ import msgspec
 from strangler.core.compare import Acceptance, CompareRules, Kind, NoiseCount, Where, acceptance, propose
 from strangler.core.compare.model.noise import NoiseKey
 from strangler.core.documents import SignatureRow
-from strangler.evidence.stored_releases import current_release
+from strangler.core.source import SOURCES
+from strangler.evidence.counted import COUNTED, Counted, Sources
+from strangler.evidence.stored_releases import release_or_current
 
 CLOSED: Final = frozenset({"accepted", "fixed"})
 
@@ -25,10 +27,13 @@ LAST: Final = "\U0010ffff"
 _ROWS: Final = """
 SELECT s.id, s.route, nullif(g.release, ''), s.endpoint, s.place, s.path, s.kind, s.severity, g.count, g.accepted,
     g.first_seen, g.last_seen, CASE WHEN g.state != '' THEN g.state ELSE s.state END, s.state_since, s.owner, s.why,
-    s.until, g.legacy, g.candidate
+    s.until, g.legacy, g.candidate, g.source
 FROM sightings g JOIN signatures s ON s.id = g.signature
 """
-"""The columns of a `SignatureRow` in its order, except those that are not in the store."""
+"""The columns of a `SignatureRow` in its order, except those that are not in the store; last the source."""
+_COUNT: Final = 8
+"""The place of the count in these columns."""
+_OF_SOURCES: Final = "g.source IN (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +46,30 @@ class JudgedSignature:
     """The state of its review, whatever the rules in force say."""
 
 
-def release_or_current(connection: Connection, route: str, release: str | None) -> str:
-    """Return the given release, by default the current one."""
-    return current_release(connection, route) if release is None else release
-
-
-def rows_of(connection: Connection, rules: Rules, today: date, route: str, release: str) -> list[JudgedSignature]:
-    """Return all signatures of one release of a route."""
-    found = connection.execute(f"{_ROWS} WHERE g.route = ? AND g.release = ?", (route, release))
+def rows_of(connection: Connection, rules: Rules, today: date, counts: Counted) -> list[JudgedSignature]:
+    """Return all signatures of one release of a route that its sources have shown."""
+    found = connection.execute(f"{_ROWS} WHERE g.route = ? AND g.release = ? AND {_OF_SOURCES}", counts.key)
     return _judged_rows(found, rules, today)
 
 
-def current_rows(connection: Connection, rules: Rules, today: date) -> list[JudgedSignature]:
+def current_rows(connection: Connection, rules: Rules, today: date, sources: Sources) -> list[JudgedSignature]:
     """Return all signatures of the current releases of all routes."""
     found = connection.execute(
         f"""WITH now AS (
             SELECT route, coalesce((SELECT name FROM releases r WHERE r.route = o.route AND r.is_current), '') AS name
             FROM (SELECT DISTINCT route FROM sightings) o)
-        {_ROWS} JOIN now ON now.route = g.route AND now.name = g.release"""  # noqa: S608 - our own words
+        {_ROWS} JOIN now ON now.route = g.route AND now.name = g.release WHERE {_OF_SOURCES}""",  # noqa: S608 - ours
+        (sources[0], sources[-1]),
     )
     return _judged_rows(found, rules, today)
 
 
-def named_rows(connection: Connection, rules: Rules, today: date, release: str) -> list[JudgedSignature]:
+def named_rows(
+    connection: Connection, rules: Rules, today: date, release: str, sources: Sources
+) -> list[JudgedSignature]:
     """Return all signatures of the releases of this name, of any route."""
-    return _judged_rows(connection.execute(f"{_ROWS} WHERE g.release = ?", (release,)), rules, today)
+    found = connection.execute(f"{_ROWS} WHERE g.release = ? AND {_OF_SOURCES}", (release, sources[0], sources[-1]))
+    return _judged_rows(found, rules, today)
 
 
 def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[JudgedSignature]:
@@ -79,13 +83,34 @@ def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) ->
 
 
 def _judged_rows(found: Iterable[tuple[Any, ...]], rules: Rules, today: date) -> list[JudgedSignature]:
-    return [_judged(row, rules, today) for row in found]
+    rows: dict[tuple[str, str, str | None], SignatureRow] = {}
+    for values in found:
+        row = _row(values)
+        key = row.id, row.route, row.release
+        rows[key] = _joined(rows[key], row) if key in rows else row
+    return [_judged(row, rules, today) for row in rows.values()]
 
 
-def _judged(found: tuple[Any, ...], rules: Rules, today: date) -> JudgedSignature:
-    *known, legacy, candidate = found
-    values = (*known, msgspec.json.decode(legacy), msgspec.json.decode(candidate), None, False)
-    row = SignatureRow(*values)
+def _row(found: tuple[Any, ...]) -> SignatureRow:
+    *known, legacy, candidate, source = found
+    by_source = {source: known[_COUNT]}
+    values = (*known, msgspec.json.decode(legacy), msgspec.json.decode(candidate), None, False, by_source)
+    return SignatureRow(*values)
+
+
+def _joined(row: SignatureRow, other: SignatureRow) -> SignatureRow:
+    """Return the row of a signature that two sources have shown; the values are those that were seen last."""
+    latest = max(row, other, key=lambda each: each.last_seen)
+    return msgspec.structs.replace(
+        latest,
+        count=row.count + other.count,
+        accepted=row.accepted + other.accepted,
+        first_seen=min(row.first_seen, other.first_seen),
+        sources=row.sources | other.sources,
+    )
+
+
+def _judged(row: SignatureRow, rules: Rules, today: date) -> JudgedSignature:
     of_route = rules.get(row.route)
     accepted = Acceptance.NONE if of_route is None else accepted_now(of_route, row, today)
     state = _state(row, accepted, has_rules=of_route is not None)
@@ -120,19 +145,24 @@ def _state(row: SignatureRow, accepted: Acceptance, *, has_rules: bool) -> str:
 # Noise
 
 
-def noise_counts(connection: Connection, route: str, release: str | None = None) -> list[NoiseCount]:
-    """Return the counts of each difference between the arms, and between legacy and itself, noisiest first."""
-    release = release_or_current(connection, route, release)
-    era = era_of(connection, route, release)
-    raw_pairs = pairs_by_endpoint(connection, route, release).total()
+def noise_counts(
+    connection: Connection, route: str, release: str | None = None, sources: Sources = SOURCES
+) -> list[NoiseCount]:
+    """Return the counts of each difference between the arms, and between legacy and itself, noisiest first.
+
+    Only shadows ask legacy twice, whatever the sources of the differences are.
+    """
+    counts = Counted(route, release_or_current(connection, route, release), sources)
+    era = era_of(connection, route, counts.release)
+    raw_pairs = pairs_by_endpoint(connection, counts).total()
     row = connection.execute("SELECT pairs FROM baselines WHERE route = ? AND era = ?", (route, era)).fetchone()
     noise_pairs = row[0] if row else 0
     raw: Counter[tuple[str, str, str]] = Counter()
     for place, path, kind, count in connection.execute(
-        """SELECT s.place, coalesce(s.path, ''), s.kind, g.count
+        f"""SELECT s.place, coalesce(s.path, ''), s.kind, g.count
         FROM sightings g JOIN signatures s ON s.id = g.signature
-        WHERE g.route = ? AND g.release = ?""",
-        (route, release),
+        WHERE g.route = ? AND g.release = ? AND {_OF_SOURCES}""",  # noqa: S608 - our own words
+        counts.key,
     ):
         raw[place, path, kind] += count
     noise: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
@@ -140,7 +170,7 @@ def noise_counts(connection: Connection, route: str, release: str | None = None)
         "SELECT place, path, kind, shape, count FROM noise WHERE route = ? AND era = ?", (route, era)
     ):
         noise[place, path, kind][shape] += count
-    counts = [
+    found = [
         NoiseCount(
             key=NoiseKey(route, Where(place), path or None, Kind(kind)),
             raw=raw[place, path, kind],
@@ -151,18 +181,18 @@ def noise_counts(connection: Connection, route: str, release: str | None = None)
         )
         for place, path, kind in {*raw, *noise}
     ]
-    return sorted(counts, key=lambda count: (-count.noise, -count.raw, count.key.path or ""))
+    return sorted(found, key=lambda count: (-count.noise, -count.raw, count.key.path or ""))
 
 
 def _commonest(shapes: Counter[str]) -> str | None:
     return (shapes.most_common(1)[0][0] or None) if shapes else None
 
 
-def noise_keys(connection: Connection, route: str, release: str | None = None) -> set[tuple[str, str | None, str]]:
+def noise_keys(connection: Connection, counts: Counted) -> set[tuple[str, str | None, str]]:
     """Return place, path and kind of the differences that legacy has with itself about as often as the arms have."""
     return {
         (count.key.in_.value, count.key.path, count.key.kind.value)
-        for count in noise_counts(connection, route, release)
+        for count in noise_counts(connection, counts.route, counts.release, counts.sources)
         if count.is_noise
     }
 
@@ -178,11 +208,10 @@ def proposal(connection: Connection, route: str) -> str | None:
     return propose(route, noise_counts(connection, route))
 
 
-def pairs_by_endpoint(connection: Connection, route: str, release: str) -> Counter[str]:
-    """Return the comparable pairs of one release of a route, by endpoint."""
+def pairs_by_endpoint(connection: Connection, counts: Counted) -> Counter[str]:
+    """Return the comparable pairs of one release of a route and some sources, by endpoint."""
     rows = connection.execute(
-        """SELECT endpoint, sum(count) FROM pairs
-        WHERE route = ? AND release = ? AND outcome != 'not_comparable' GROUP BY 1""",
-        (route, release),
+        f"SELECT endpoint, sum(count) FROM pairs WHERE {COUNTED} AND outcome != 'not_comparable' GROUP BY 1",  # noqa: S608
+        counts.key,
     )
     return Counter(dict(rows.fetchall()))

@@ -1,4 +1,4 @@
-"""Differences that were marked as fixed: new pairs of their endpoints are counted from then on.
+"""Differences that were marked as fixed: new pairs of their endpoints are counted from then on, by source.
 
 A claim belongs to the release that had shown the difference. Another release is judged by its own pairs, so that the
 claim does not count there; if the former release comes back, it counts again.
@@ -9,15 +9,23 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from strangler.core.claims import pairs_to_prove
+from strangler.core.source import SOURCES
 from strangler.evidence.states import LAST
 
 FOLDED = "…"
 """The name of the difference or endpoint that stands for all beyond a limit."""
 _HOUR_S = 3600
 
+Place = tuple[str, str, str, str]
+"""Route, release, endpoint and source."""
+
 
 def open_claims(connection: Connection, signature: str, now: float) -> None:
-    """Open the claims of a signature that is marked as fixed: one for each release and endpoint that showed it."""
+    """Open the claims of a signature that is marked as fixed: one for each release and endpoint that showed it.
+
+    Each has a row for every source, since a gate says whose pairs count. It needs as many pairs as the source needs in
+    which the difference was rarest.
+    """
     close_claims(connection, [signature])
     row = connection.execute("SELECT route, endpoint, path FROM signatures WHERE id = ?", (signature,)).fetchone()
     if row is None:
@@ -25,15 +33,22 @@ def open_claims(connection: Connection, signature: str, now: float) -> None:
     route, endpoint, path = row
     stands_for_many = path == FOLDED or endpoint.endswith(f" {FOLDED}")
     only = None if stands_for_many else endpoint
-    for release, seen in connection.execute(
-        "SELECT release, count FROM sightings WHERE signature = ? AND state = ''", (signature,)
+    needed: dict[tuple[str, str], int] = {}
+    for release, source, seen in connection.execute(
+        "SELECT release, source, count FROM sightings WHERE signature = ? AND state = ''", (signature,)
     ).fetchall():
-        endpoints = _places(connection, route, release, signature, only) or {endpoint: seen}
+        endpoints = _places(connection, (route, release, source), signature, only) or {endpoint: seen}
         for name, count in endpoints.items():
-            needed = pairs_to_prove(count, _compared(connection, route, release, name))
-            connection.execute(
-                "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, 0)", (route, release, signature, name, now, needed)
-            )
+            pairs = pairs_to_prove(count, _compared(connection, (route, release, name, source)))
+            needed[release, name] = max(pairs, needed.get((release, name), 0))
+    connection.executemany(
+        "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+        [
+            (route, release, signature, name, source, now, pairs)
+            for (release, name), pairs in needed.items()
+            for source in SOURCES
+        ],
+    )
 
 
 def close_claims(connection: Connection, signatures: Iterable[str]) -> None:
@@ -49,35 +64,32 @@ def open_earlier_claims(connection: Connection) -> None:
     connection.execute(
         f"""UPDATE claims SET pairs = (SELECT coalesce(sum(count), 0) FROM pairs p
         WHERE p.route = claims.route AND p.release = claims.release AND p.endpoint = claims.endpoint
-        AND p.outcome != 'not_comparable' AND p.hour * {_HOUR_S} > claims.since)"""  # noqa: S608 - a number
+        AND p.source = claims.source AND p.outcome != 'not_comparable' AND p.hour * {_HOUR_S} > claims.since)"""  # noqa: S608 - a number
     )
 
 
-def _places(connection: Connection, route: str, release: str, signature: str, endpoint: str | None) -> dict[str, int]:
-    """Return, by endpoint, the pairs of a release that have the signature. A folded signature has many endpoints.
+def _places(connection: Connection, of: tuple[str, str, str], signature: str, endpoint: str | None) -> dict[str, int]:
+    """Return, by endpoint, the pairs of a route, release and source that have the signature.
 
-    `endpoint` is the only one that can have it; if it is None, all pairs of the release are searched.
+    A folded signature has many endpoints. `endpoint` is the only one that can have it; if it is None, all pairs of the
+    release are searched.
     """
     rows = connection.execute(
         """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
-        WHERE p.route = ?1 AND p.release = ?2 AND p.endpoint >= ?4 AND p.endpoint <= ?5
-        AND (instr(m.ids, ?3) OR instr(m.accepted, ?3)) GROUP BY 1""",
-        (route, release, signature, endpoint or "", endpoint or LAST),
+        WHERE p.route = ?1 AND p.release = ?2 AND p.source = ?3 AND p.endpoint >= ?5 AND p.endpoint <= ?6
+        AND (instr(m.ids, ?4) OR instr(m.accepted, ?4)) GROUP BY 1""",
+        (*of, signature, endpoint or "", endpoint or LAST),
     )
     return dict(rows.fetchall())
 
 
-def _compared(connection: Connection, route: str, release: str, endpoint: str) -> int:
+def _compared(connection: Connection, place: Place) -> int:
     (count,) = connection.execute(
         """SELECT coalesce(sum(count), 0) FROM pairs
-        WHERE route = ? AND release = ? AND endpoint = ? AND outcome != 'not_comparable'""",
-        (route, release, endpoint),
+        WHERE route = ? AND release = ? AND endpoint = ? AND source = ? AND outcome != 'not_comparable'""",
+        place,
     ).fetchone()
     return int(count)
-
-
-Place = tuple[str, str, str]
-"""Route, release and endpoint."""
 
 
 @dataclass(slots=True)
@@ -86,16 +98,16 @@ class ClaimCounts:
 
     since: Mapping[Place, Mapping[str, float]]
     """By place: the Unix time at which each signature was marked."""
-    pairs: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    pairs: dict[tuple[str, str, str, str, str], int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, connection: Connection) -> "ClaimCounts":
         """Read all unproven claims."""
         since: dict[Place, dict[str, float]] = {}
         for *place, signature, at in connection.execute(
-            "SELECT route, release, endpoint, signature, since FROM claims WHERE pairs < needed"
+            "SELECT route, release, endpoint, source, signature, since FROM claims WHERE pairs < needed"
         ):
-            since.setdefault((place[0], place[1], place[2]), {})[signature] = at
+            since.setdefault((place[0], place[1], place[2], place[3]), {})[signature] = at
         return cls(since)
 
     def count(self, place: Place, at: float, signatures: set[str]) -> None:
@@ -108,6 +120,6 @@ class ClaimCounts:
     def store(self, connection: Connection) -> None:
         connection.executemany(
             """UPDATE claims SET pairs = pairs + ?
-            WHERE route = ? AND release = ? AND endpoint = ? AND signature = ?""",
+            WHERE route = ? AND release = ? AND endpoint = ? AND source = ? AND signature = ?""",
             [(count, *key) for key, count in self.pairs.items()],
         )

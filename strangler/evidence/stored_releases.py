@@ -77,8 +77,14 @@ class _RouteReleases:
     """The release before the current one."""
     begun: float = 0.0
     """The Unix time at which its evidence was last set aside."""
+    replayed: dict[str, float] = field(default_factory=dict)
+    """When a replay last named each release, which says nothing about the current one."""
     touched: set[str] = field(default_factory=set)
     """The names whose rows are not stored yet."""
+
+    def last_seen(self, name: str) -> float:
+        """Return when a response last named a release, of a shadow or of a replay; 0 if none did."""
+        return max(self.state.last_seen.get(name, 0.0), self.replayed.get(name, 0.0))
 
 
 class ReleasesState:
@@ -145,6 +151,22 @@ class ReleasesState:
         self._touch(settings.name, known, name)
         return name
 
+    def see_replayed(self, route: str, name: str, now: float) -> str:
+        """Return the release that a response of a replay belongs to, and take note of a release that it names.
+
+        A replay may go to any deployment, so that the current release stays. Only a route without any gets it.
+        """
+        if not name:
+            return self.current(route)
+        known = self._of(route)
+        name = self._admitted(route, known, name, now)
+        known.first_seen.setdefault(name, now)
+        known.replayed[name] = now
+        if known.state.current == UNNAMED and known.state.name(name, now):
+            self._has_changed(route, known, UNNAMED, now)
+        self._touch(route, known, name)
+        return name
+
     def _named(self, route: str, requested_at: float, now: float) -> str:
         """Return the release that an operator has named, and note that it was seen again."""
         name = self.at(route, requested_at)
@@ -208,7 +230,7 @@ class ReleasesState:
                 route=route,
                 name=name,
                 first_seen=known.first_seen.get(name, state.since),
-                last_seen=state.last_seen.get(name, state.since),
+                last_seen=max(state.last_seen.get(name, state.since), known.replayed.get(name, 0.0)),
                 is_current=name == state.current,
                 since=state.since if name == state.current else 0.0,
             )
@@ -245,12 +267,12 @@ class ReleasesState:
         names = [name for name in known.first_seen if name != FOLDED]
         if len(names) < MAX_RELEASES:
             return True
-        last_seen = known.state.last_seen
-        oldest = min((name for name in names if name != known.state.current), key=lambda name: last_seen.get(name, 0.0))
-        if not by_force and now - last_seen.get(oldest, 0.0) < STALE_S:
+        oldest = min((name for name in names if name != known.state.current), key=known.last_seen)
+        if not by_force and now - known.last_seen(oldest) < STALE_S:
             return False
         del known.first_seen[oldest]
-        last_seen.pop(oldest, None)
+        known.state.last_seen.pop(oldest, None)
+        known.replayed.pop(oldest, None)
         known.touched.discard(oldest)
         self._evicted.add((route, oldest))
         return True
@@ -304,9 +326,9 @@ def names_with_pairs(connection: Connection, route: str) -> list[str]:
 def seen_between(connection: Connection, route: str, release: str) -> tuple[float, float]:
     """Return the Unix times of the first and the last pair of a release that has pairs, comparable or not."""
     row = connection.execute(
-        "SELECT first, last FROM observed WHERE route = ? AND release = ?", (route, release)
+        "SELECT min(first), max(last) FROM observed WHERE route = ? AND release = ?", (route, release)
     ).fetchone()
-    if row is not None:
+    if row[0] is not None:
         return row[0], row[1]
     first, last = connection.execute(
         "SELECT min(hour), max(hour) FROM pairs WHERE route = ? AND release = ?", (route, release)
@@ -318,6 +340,11 @@ def current_release(connection: Connection, route: str) -> str:
     """Return the current release of a route in the store; empty if there is none."""
     row = connection.execute("SELECT name FROM releases WHERE route = ? AND is_current", (route,)).fetchone()
     return row[0] if row is not None else UNNAMED
+
+
+def release_or_current(connection: Connection, route: str, release: str | None) -> str:
+    """Return the given release, by default the current one."""
+    return current_release(connection, route) if release is None else release
 
 
 def set_aside_names(connection: Connection, route: str) -> set[str]:

@@ -27,7 +27,7 @@ def store_findings(
     """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed."""
     if not findings:
         return []
-    pairs: Counter[tuple[str, str, str, int, str, str, str]] = Counter()
+    pairs: Counter[tuple[str, str, str, int, str, str, str, str]] = Counter()
     sets: dict[str, tuple[str, str, str]] = {}
     sightings = _Sightings()
     claims = ClaimCounts.load(connection)
@@ -35,17 +35,19 @@ def store_findings(
     for finding in findings:
         kept = index.kept(finding)
         hour = int(finding.at // 3600)
-        pairs[finding.route, finding.release, kept.endpoint, hour, finding.outcome, finding.reason, kept.members] += 1
+        place = finding.route, finding.release, kept.endpoint
+        pairs[*place, hour, finding.outcome, finding.reason, kept.members, finding.source] += 1
         if kept.members:
             sets[kept.members] = finding.route, _json(kept.ids), _json(kept.accepted_ids)
         sightings.add(finding, kept)
         observed.add(finding)
         if finding.outcome != Outcome.NOT_COMPARABLE and not kept.has_status and not finding.is_partial:
-            claims.count((finding.route, finding.release, kept.endpoint), finding.at, kept.signatures)
+            claims.count((*place, finding.source), finding.at, kept.signatures)
         _store_samples(connection, index, finding, kept)
         _store_sides(connection, index, finding)
     connection.executemany(
-        "INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET count = count + excluded.count""",
         [(*key, count) for key, count in pairs.items()],
     )
     connection.executemany(
@@ -114,15 +116,15 @@ ON CONFLICT DO UPDATE SET
 
 
 class _Sightings:
-    """The signatures that a batch of findings has shown, by release."""
+    """The signatures that a batch of findings has shown, by release and source."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, str], _Sighting] = {}
+        self._found: dict[tuple[str, str, str, str], _Sighting] = {}
 
     def add(self, finding: Finding, kept: Kept) -> None:
         for is_accepted, differences in ((False, kept.differences), (True, kept.accepted)):
             for seen in differences:
-                key = finding.route, finding.release, seen.id
+                key = finding.route, finding.release, seen.id, finding.source
                 sighting = self._found.get(key)
                 if sighting is None:
                     sighting = self._found[key] = _Sighting(seen, kept.endpoint, finding.at, finding.at)
@@ -132,7 +134,7 @@ class _Sightings:
 
     def store(self, connection: sqlite3.Connection, now: float) -> None:
         connection.executemany(
-            """INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT DO UPDATE SET
+            """INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT DO UPDATE SET
             count = count + excluded.count, accepted = accepted + excluded.accepted,
             first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
             legacy = excluded.legacy, candidate = excluded.candidate""",
@@ -157,29 +159,30 @@ class _Sightings:
                     sighting.first, sighting.last,
                     sighting.last_open, sighting.count, now, seen.legacy, seen.candidate,
                 )
-                for (route, _, _), sighting in self._found.items()
+                for (route, _, _, _), sighting in self._found.items()
                 for seen in (sighting.seen,)
             ],
         )  # fmt: skip
 
 
 class _Observed:
-    """The first and last times of a batch's pairs by route and release, and how many could be timed."""
+    """The first and last times of a batch's pairs by route, release and source, and how many could be timed."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], tuple[float, float, int]] = {}
+        self._found: dict[tuple[str, str, str], tuple[float, float, int]] = {}
 
     def add(self, finding: Finding) -> None:
         if finding.outcome == Outcome.NOT_COMPARABLE:
             return
-        key, at = (finding.route, finding.release), finding.at
+        key, at = (finding.route, finding.release, finding.source), finding.at
         first, last, timeable = self._found.get(key, (at, at, 0))
         self._found[key] = min(first, at), max(last, at), timeable + finding.is_timeable
 
     def store(self, connection: sqlite3.Connection) -> None:
         connection.executemany(
-            """INSERT INTO observed VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = min(first, excluded.first),
-            last = max(last, excluded.last), timeable = timeable + excluded.timeable""",
+            """INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            first = min(first, excluded.first), last = max(last, excluded.last),
+            timeable = timeable + excluded.timeable""",
             [(*key, *row) for key, row in self._found.items()],
         )
 
@@ -188,7 +191,7 @@ def _store_samples(connection: sqlite3.Connection, index: IndexState, finding: F
     if finding.sample is None:
         return
     ids = [seen.id for seen in kept.differences]
-    wanted = [name for name in ids if index.add_sample_if_wanted(name, finding.at, finding.release)]
+    wanted = [name for name in ids if index.add_sample_if_wanted(name, finding.at, finding.release, finding.source)]
     if wanted:
         _store_sample(connection, finding, finding.sample, wanted)
 
@@ -200,15 +203,16 @@ def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: byte
     )
     for signature in signatures:
         connection.execute(
-            "INSERT OR IGNORE INTO sample_links VALUES (?, ?, ?, ?)",
-            (signature, finding.id, finding.at, finding.release),
+            "INSERT OR IGNORE INTO sample_links VALUES (?, ?, ?, ?, ?)",
+            (signature, finding.id, finding.at, finding.release, finding.source),
         )
         connection.execute(
             """
-            DELETE FROM sample_links WHERE signature = ?1 AND release = ?2 AND sample NOT IN (
-                SELECT sample FROM sample_links WHERE signature = ?1 AND release = ?2 ORDER BY at DESC LIMIT ?3)
+            DELETE FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3 AND sample NOT IN (
+                SELECT sample FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3
+                ORDER BY at DESC LIMIT ?4)
             """,
-            (signature, finding.release, SAMPLES),
+            (signature, finding.release, finding.source, SAMPLES),
         )
 
 
@@ -216,8 +220,8 @@ def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Fin
     """Store the other results of a comparison: the times of both arms, and the comparison of legacy with itself."""
     if finding.latency is not None:
         connection.execute(
-            "INSERT INTO latencies VALUES (?, ?, ?, ?, ?)",
-            (finding.route, finding.at, *finding.latency, finding.release),
+            "INSERT INTO latencies VALUES (?, ?, ?, ?, ?, ?)",
+            (finding.route, finding.at, *finding.latency, finding.release, finding.source),
         )
     if finding.baseline is None:
         return

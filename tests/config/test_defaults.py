@@ -132,6 +132,13 @@ def test_an_accept_rule_can_be_added_beside_them(more: str) -> None:
     assert {rule, known} <= set(edit.loaded.settings.routes[0].compare.accept)
 
 
+def test_the_sources_of_a_gate_are_those_of_the_defaults_or_its_own() -> None:
+    both = FILE.replace("{min_pairs: 500}", "{min_pairs: 500, from: [live, replay]}")
+    assert first(FILE).gate.sources == ("live",)
+    assert first(both).gate.sources == ("live", "replay")
+    assert first(both + "    gate: {from: [replay]}\n").gate.sources == ("replay",)
+
+
 def test_a_gate_among_them_is_the_route_s() -> None:
     assert has_gate(Files("f", FILE), "a")
     assert not has_gate(Files("f", FILE.replace("    gate: {min_pairs: 500}\n", "")), "a")

@@ -55,6 +55,10 @@ _ERRORS: list[tuple[str, str]] = [
     (route(match="prefix: /a, headers: {A: 1, a: 2}"), "match.headers has 'a' twice"),
     (route(match="prefix: /a, headers: {Host: b}"), "match.headers has 'Host'; write match.host"),
     (route("split: {headers: {A: 1, a: 2}}"), "split.headers has 'a' twice"),
+    # the sources of a gate
+    (route("shadow: {percent: 1}, gate: {from: []}"), "gate.from is empty; the gate would never hold; write live or replay"),
+    (route("shadow: {percent: 1}, gate: {from: [live, replay, live]}"), "gate.from has 'live' twice; take one out"),
+    (route("shadow: {percent: 1}, gate: {from: [dream]}"), "gate.from[0] is 'dream'"),
     # where it goes
     (route(goes="enabled: true"), "f:6:3: route 'a': candidate is missing"),
     (route("split: {percent: 5}", goes="candidate: legacy"), "f:6:53: route 'a': split has no meaning with candidate 'legacy'; take it out, or name a new service"),

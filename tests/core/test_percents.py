@@ -8,6 +8,7 @@ import pytest
 from strangler.core.percents import Raise, raises, rollouts_of
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import AggregatePart, GateSettings, RouteSettings
+from strangler.core.source import SOURCES, Source
 from tests.factories import route, settings
 
 GATE = GateSettings(3000, 0.999, 0, 1.1, 86400.0)
@@ -83,3 +84,22 @@ def test_each_field_of_the_stricter_gate_holds() -> None:
     gate, other = GateSettings(10, 0.9, 3, 2.0, 60.0), GateSettings(5, 0.99, 1, 3.0, 30.0)
     (found,) = risen([at(5, gate)], [at(6, other)])
     assert found.gate == GateSettings(10, 0.99, 1, 2.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counted"),
+    [
+        (("live",), ("live", "replay"), ("live",)),
+        (("live", "replay"), ("live",), ("live",)),
+        (("live",), ("replay",), ("live",)),
+        (SOURCES, SOURCES, SOURCES),
+    ],
+    ids=["one more", "one less", "another one", "the same"],
+)
+def test_a_gate_counts_what_it_counted_before_and_after(
+    before: tuple[Source, ...], after: tuple[Source, ...], counted: tuple[Source, ...]
+) -> None:
+    gate, other = (GateSettings(1, 0.9, 3, 2.0, 60.0, sources) for sources in (before, after))
+    (found,) = risen([at(5, gate)], [at(6, other)])
+    assert found.gate is not None
+    assert found.gate.sources == counted

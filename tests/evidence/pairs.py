@@ -7,6 +7,7 @@ import msgspec
 from strangler.comparing.digest import Pair, digest, endpoint_of
 from strangler.core.compare import NO_RULES, CompareRules, Comparison, EndpointNames, Redactor, Response, compare
 from strangler.core.documents import SignatureRow
+from strangler.core.source import Source
 from strangler.evidence.findings import Finding, Noisy, StoredDifference
 from strangler.evidence.index import IndexState
 from strangler.ipc.messages import Captured, CapturedResponse
@@ -58,13 +59,14 @@ def finding_of(
     redactor: Redactor | None = None,
     rules: CompareRules = NO_RULES,
     baseline: Comparison | None = None,
+    source: Source = "live",
 ) -> Finding:
     """As control makes it of two answers."""
     request = request or captured()
     comparison = compare(legacy, candidate, rules, utc_day())
     pair, redactor = Pair(request, legacy, candidate, "orders"), redactor or Redactor.of(KEY, [])
     endpoint = endpoint_of(request, EndpointNames(hide=redactor.shape))
-    return digest(pair, endpoint, comparison, baseline, None, redactor, index or IndexState())
+    return digest(pair, endpoint, comparison, baseline, None, redactor, index or IndexState(), source=source)
 
 
 def seen(

@@ -154,6 +154,7 @@ SIGNATURE_ROW = d.SignatureRow(
     candidate="19.99",
     share=0.0004,
     is_noise=False,
+    sources={"live": 2, "replay": 1},
 )
 
 _RULES = d.RuleReport(8157, [d.RuleUse(rule="$.total (value)", uses=14, is_dead=False, is_expired=False)])
@@ -245,6 +246,16 @@ AUDIT = d.AuditDocument([_ENTRY])
 RELEASES = d.ReleasesDocument(
     [d.ReleaseRow("orders", "v1.4.2", _AT, _AT + 60, is_current=True, is_set_aside=False, pairs=8137)]
 )
+REPLAYED = d.ReplayedPair(
+    id="01KAQ9T4A0S6G1WVHSNGCGTM72",
+    at=_AT,
+    route="orders",
+    endpoint=_ENDPOINT,
+    outcome="mismatch",
+    differences=[d.ReplayedDifference("body", "$.price", "type", "breaking", 19.99, "19.99")],
+)
+REPLAYS = d.ReplaysDocument(stored=1, dropped=0)
+
 RELEASE_NAMED = d.ReleaseNamedDocument(route="orders", release="v1.4.2", former="v1.4.1", changed=True)
 DONE = d.DoneDocument(done=True)
 

@@ -163,6 +163,7 @@ OPERATIONS: Final = (
             Parameter("state", "Only this state: new, known, accepted, fixed or regressed."),
             Parameter("since", "Only differences seen since this Unix time.", "number"),
             _RELEASE,
+            Parameter("source", "Only the sightings of this source: live or replay."),
         ),
         errors={400: "A parameter has an unknown value, or the release is unknown.", 503: _STORE},
     ),
@@ -296,6 +297,23 @@ OPERATIONS: Final = (
             400: "The body or the name is not valid.",
             404: _ROUTE,
             507: "The release is current from now on, but the store cannot be written.",
+        },
+    ),
+    Operation(
+        "POST",
+        "/api/replays",
+        "Add the findings of a replay to the evidence, with the source `replay`: all of a request, or none. The body"
+        " may have up to 8 MiB and 1,000 findings. Ids of differences and names of endpoints are made anew, and the"
+        " audit has one entry for each `run`. A 503 has a `Retry-After`.",
+        d.ReplaysDocument,
+        examples.REPLAYS,
+        body=d.ReplaysRequest("ana", "01KAQ9T4A0S6G1WVHSNGCGTM70", [examples.REPLAYED]),
+        errors={
+            400: _BODY,
+            404: "A finding is of a route that routes.yaml does not have; nothing was stored.",
+            408: "The body did not arrive within 30 seconds.",
+            503: "Findings of shadows or of another replay wait, or the store has a problem; try again.",
+            507: "The store cannot be written; nothing was stored.",
         },
     ),
     Operation(

@@ -118,11 +118,17 @@ def chosen_open(rows: list[SignatureRow], by: Mapping[str, str]) -> list[Signatu
 
 
 def chosen(rows: list[SignatureRow], by: Mapping[str, str]) -> list[SignatureRow]:
-    """Return the rows that have these values; an empty value matches any. `noise` is `yes` or `no`."""
-    wanted = {key: value for key, value in by.items() if value and key != "noise"}
+    """Return the rows that have these values; an empty value matches any.
+
+    `noise` is `yes` or `no`, and `source` one that has shown the row.
+    """
+    wanted = {key: value for key, value in by.items() if value and key not in {"noise", "source"}}
+    source = by.get("source", "")
     noise = {"yes": True, "no": False}.get(by.get("noise", ""))
     return [
         row
         for row in rows
-        if noise in (None, row.is_noise) and all(getattr(row, key) == value for key, value in wanted.items())
+        if noise in (None, row.is_noise)
+        and (not source or source in row.sources)
+        and all(getattr(row, key) == value for key, value in wanted.items())
     ]

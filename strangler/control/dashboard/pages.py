@@ -37,7 +37,7 @@ MAX_SIGNATURES = 300
 
 MAX_ENDPOINTS = 1000
 MAX_AUDIT = 500
-FILTERS = ("route", "endpoint", "severity", "state", "noise")
+FILTERS = ("route", "endpoint", "severity", "state", "noise", "source")
 """The filters of the list of differences."""
 
 _SPANS: Final = ("minutes", "hours", *LONG_SPANS)

@@ -18,6 +18,7 @@ from strangler.control.reload import InForce
 from strangler.core.documents import VerdictDocument
 from strangler.core.gate import Verdict
 from strangler.core.settings import Settings
+from strangler.core.source import LIVE
 from strangler.evidence import queries
 from strangler.evidence.findings import Finding
 from strangler.evidence.reading import NoEvidenceError, ask
@@ -75,9 +76,10 @@ class EvidenceEvents:
         self._publisher.on_stored(events)
 
     def publish_comparison(self, finding: Finding) -> None:
-        """Send a comparison, which is redacted, to its topic, and observe its times."""
-        self._slow.observe(finding)
-        self._rollouts(finding)
+        """Send a comparison, which is redacted, to its topic, and observe its times unless it was replayed."""
+        if finding.source == LIVE:
+            self._slow.observe(finding)
+            self._rollouts(finding)
         if self._comparisons.is_served:
             self._comparisons.send(finding.route, finding.at, comparison_of(finding))
 
@@ -124,6 +126,7 @@ def comparison_of(finding: Finding) -> Mapping[str, Any]:
     return {
         "id": finding.id,
         "route": finding.route,
+        "source": finding.source,
         "endpoint": finding.endpoint,
         "outcome": finding.outcome,
         "reason": finding.reason or None,

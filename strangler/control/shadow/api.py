@@ -28,6 +28,7 @@ from strangler.core.documents import (
 )
 from strangler.core.percents import rollouts_of
 from strangler.core.settings import GateSettings, Settings
+from strangler.core.source import SOURCES
 from strangler.evidence import audits, queries, reading
 from strangler.evidence.audits import AuditFilters, write_audit
 from strangler.evidence.reading import Filters, NoEvidenceError, UnknownReleaseError
@@ -96,7 +97,7 @@ class ShadowApi:
         ]
 
     async def inbox(self, request: web.Request) -> web.Response:
-        """Return the inbox, for `?route=orders&severity=breaking&state=new&since=1790000000&release=v1`."""
+        """Return the inbox, for `?route=orders&severity=breaking&state=new&since=1790000000&release=v1&source=live`."""
         filters = _filters(request)
         if isinstance(filters, str):
             return problem(400, filters)
@@ -118,6 +119,8 @@ class ShadowApi:
             gate = None if text is None else msgspec.json.decode(text, type=GateSettings)
         except msgspec.DecodeError as error:
             return problem(400, f"gate: {error}")
+        if gate is not None and not gate.sources:
+            return problem(400, f"gate: sources is empty; name {' or '.join(SOURCES)}")
         return await self._read(
             request, lambda connection, settings: queries.ready(connection, settings, name, utc_day(), release, gate)
         )
@@ -235,12 +238,15 @@ def _filters(request: web.Request) -> Filters | str:
     """Return the filters of a query, or what is wrong with them."""
     query = request.query
     severity, state, since = query.get("severity"), query.get("state"), query.get("since")
+    source = next((source for source in SOURCES if source == query.get("source")), None)
+    if source != query.get("source"):
+        return f"source is one of {', '.join(SOURCES)}"
     if severity is not None and severity not in set(Severity):
         return f"severity is one of {', '.join(Severity)}"
     if state is not None and state not in STATES:
         return f"state is one of {', '.join(STATES)}"
     try:
         last = None if since is None else float(since)
-        return Filters(query.get("route"), severity, state, last, query.get("release"))
+        return Filters(query.get("route"), severity, state, last, query.get("release"), source)
     except ValueError:
         return "since is a Unix time in seconds"

@@ -16,12 +16,21 @@ from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.journal import Journal
 from strangler.evidence.queries import rules_of
+from strangler.evidence.replayed import audit_replay
 from strangler.evidence.retention import drop_evidence, prune, set_aside
 from strangler.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
 from strangler.evidence.stored_releases import Release, save_releases
 from strangler.evidence.writing import store_findings
 from strangler.state.database import look_over
 from strangler.times import utc_day
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The replay that findings are of, and who has added them."""
+
+    run: str
+    actor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class Batch:
     evicted: list[tuple[str, str]]
     rules: dict[str, RuleReport]
     is_prune_due: bool
+    replay: Replayed | None = None
+    """The replay whose findings these are, if they are not those of shadows."""
 
     @property
     def is_empty(self) -> bool:
@@ -65,6 +76,8 @@ class BatchWriter:
         events = self._listener.insert_signatures(connection, now)
         events += self._listener.insert_stops(connection, batch.changes, now)
         store_rules(connection, batch.rules)
+        if batch.replay is not None:
+            audit_replay(connection, batch.replay.run, batch.replay.actor, now)
         if batch.is_prune_due:
             prune(connection, now)
             self._indexed = None
@@ -82,9 +95,9 @@ class BatchWriter:
         self._indexed = None
         return carry_over(connection, names, rules_of(settings), utc_day(), time.time())
 
-    def forget_lines(self) -> None:
-        """Note that the batch is committed, so that its lines are not needed again."""
-        self._journaled.clear()
+    def forget_lines(self, batch: Batch) -> None:
+        """Note that a batch is committed, so that its lines are not needed again."""
+        self._journaled.difference_update(finding.id for finding in batch.findings)
 
     def _follow(self, connection: Connection) -> None:
         """Load the index again, and store the stops in force, if the database may be another one."""

@@ -1,11 +1,14 @@
 """Actions on the evidence of a route: name the release that it belongs to, or set it aside."""
 
 import time
+from collections.abc import Sequence
 
+from strangler.control.shadow.batch import Replayed
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner
 from strangler.control.shadow.writer import FindingWriter
+from strangler.evidence.findings import Finding
 from strangler.evidence.stored_releases import ReleasesState
 from strangler.state.store import StoreError
 
@@ -41,6 +44,17 @@ class EvidenceActions:
         if not await self._runner.store():
             raise StoreError(self._writer.reason)
         return former, is_new
+
+    @property
+    def cannot_take_replays(self) -> str | None:
+        """Why no findings of a replay can be taken at the moment; None if they can."""
+        if not self._writer.is_ready:
+            return f"nothing can be stored at the moment: {self._writer.reason}"
+        return "the findings of shadows come first, and many wait" if self._writer.is_busy else None
+
+    async def add_replayed(self, findings: Sequence[Finding], run: str, actor: str) -> int:
+        """Add findings of a replay to the evidence. Return how many are stored. Raises StoreError; none is then."""
+        return await self._writer.add_replayed(findings, Replayed(run, actor))
 
     async def reset(self, route: str) -> list[str]:
         """Set aside all evidence of a route, and drop its held captures. Return the names under which it can be read.

@@ -86,7 +86,8 @@ class FiguresState:
             if route is None:
                 self._found.pop(name, None)
                 continue
-            self._found[name] = reading.matches(connection, name, {name: compile_rules(route.compare)}, today)
+            rules = {name: compile_rules(route.compare)}
+            self._found[name] = reading.matches(connection, name, rules, today, route.gate.sources)
 
     def _note_changes(self, connection: Connection, settings: Settings, today: date) -> None:
         (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()

@@ -30,6 +30,11 @@ class PendingFindings:
         self._counters.count_compared(finding.route, finding.outcome)
         return True
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether so much waits that only shadows may add to it."""
+        return 2 * self._count >= MAX_PENDING or 2 * self._bytes >= MAX_PENDING_BYTES
+
     def take(self) -> list[Finding]:
         """Return all waiting findings, to be written. Give them to `take_back` or `let_go` afterwards."""
         findings, self._waiting = self._waiting, []

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from strangler.control.shadow.batch import Batch, BatchWriter
+from strangler.control.shadow.batch import Batch, BatchWriter, Replayed
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.naming import EndpointNaming
@@ -17,6 +17,7 @@ from strangler.control.shadow.stopping import ShadowStops
 from strangler.evidence.carry_over import Carried, Endpoint, StoredEndpoint, renamed, stored_endpoints
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
+from strangler.evidence.replayed import of_release
 from strangler.evidence.stopped_routes import load_stops
 from strangler.evidence.stored_releases import ReleasesState, load_releases
 from strangler.state.store import Store, StoreError
@@ -87,6 +88,39 @@ class FindingWriter:
         elif self._pending.add(finding):
             self._listener.publish_comparison(finding)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the findings of a replay must wait for those of shadows."""
+        return self._pending.is_half_full
+
+    async def add_replayed(self, findings: Sequence[Finding], replay: Replayed) -> int:
+        """Store findings of a replay in a transaction of their own. Return how many are stored.
+
+        Those from before a reset are left out. Raises StoreError; nothing is stored then.
+        """
+        async with self._storing:
+            batch = self._replayed_batch(findings, replay)
+            try:
+                events = await self._store.call(partial(self._batches.write, batch=batch))
+            except StoreError:
+                self._releases.not_saved(batch.releases, batch.evicted)
+                raise
+            self._batches.forget_lines(batch)
+        self._listener.on_stored(events)
+        for finding in batch.findings:
+            self._listener.publish_comparison(finding)
+        return len(batch.findings)
+
+    def _replayed_batch(self, findings: Sequence[Finding], replay: Replayed) -> Batch:
+        now = time.time()
+        added = [
+            self._named(of_release(finding, self._releases, now))
+            for finding in findings
+            if finding.at >= self._releases.begun(finding.route)
+        ]
+        releases, evicted = self._releases.unsaved()
+        return Batch(added, [], releases, evicted, rules={}, is_prune_due=False, replay=replay)
+
     def hint(self) -> None:
         """Store what waits now rather than soon."""
         self._is_due.set()
@@ -139,7 +173,7 @@ class FindingWriter:
             self._take_back(batch)
             self.fail(f"the store: {error}")
             return False
-        self._batches.forget_lines()
+        self._batches.forget_lines(batch)
         self._pending.let_go(batch.findings)
         if batch.is_prune_due:
             self._pruned = time.monotonic()

@@ -44,6 +44,12 @@ from strangler.core.documents.ledger import LedgerImportRequest as LedgerImportR
 from strangler.core.documents.ledger import LedgerRow as LedgerRow
 from strangler.core.documents.ledger import LedgerStep as LedgerStep
 from strangler.core.documents.ledger import LedgerTimes as LedgerTimes
+from strangler.core.documents.replays import MAX_FINDINGS as MAX_FINDINGS
+from strangler.core.documents.replays import MAX_REPLAY_BYTES as MAX_REPLAY_BYTES
+from strangler.core.documents.replays import ReplayedDifference as ReplayedDifference
+from strangler.core.documents.replays import ReplayedPair as ReplayedPair
+from strangler.core.documents.replays import ReplaysDocument as ReplaysDocument
+from strangler.core.documents.replays import ReplaysRequest as ReplaysRequest
 from strangler.core.documents.rollout_reports import RolloutReport as RolloutReport
 from strangler.core.documents.rollouts import RolloutArmNumbers as RolloutArmNumbers
 from strangler.core.documents.rollouts import RolloutLook as RolloutLook

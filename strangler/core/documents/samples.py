@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from strangler.core.source import LIVE, Source
+
 
 class ComparedDifference(Struct, frozen=True):
     """One difference of one comparison."""
@@ -35,6 +37,7 @@ class ComparisonLine(Struct, frozen=True, kw_only=True):
     trace_id: str
     route: str
     release: str | UnsetType | None = UNSET
+    source: Annotated[Source, Meta(description="`live`: of a shadow; `replay`: of a replayed recording.")] = LIVE
     method: str
     path: str
     served_by: Annotated[str, Meta(description="The arm whose response the client got.")]

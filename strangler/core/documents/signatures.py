@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from strangler.core.documents.samples import SampleDocument
+from strangler.core.source import Source
 
 
 class SignatureRow(Struct, frozen=True):
@@ -33,9 +34,13 @@ class SignatureRow(Struct, frozen=True):
         float | None, Meta(description="Share of the endpoint's pairs that show it, 0 to 1; null without pairs.")
     ]
     is_noise: Annotated[bool, Meta(description="Legacy differs from itself here about as often.")]
+    sources: Annotated[
+        dict[Source, int],
+        Meta(description="The sightings by source, `live` and `replay`; a source with none is left out."),
+    ] = {}
 
 
-class SignatureDocument(SignatureRow, frozen=True):
+class SignatureDocument(SignatureRow, frozen=True, kw_only=True):
     """One difference with its samples, the newest first."""
 
     samples: list[SampleDocument]

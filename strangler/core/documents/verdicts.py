@@ -10,6 +10,7 @@ from strangler.core.documents.signatures import RuleReport, SignatureRow
 from strangler.core.gate import Latency
 from strangler.core.percents import RouteRollout
 from strangler.core.settings import GateSettings
+from strangler.core.source import LIVE_ONLY, Source
 
 
 class ClaimRow(Struct, frozen=True):
@@ -48,6 +49,9 @@ class VerdictDocument(Struct, frozen=True):
     endpoints: Annotated[dict[str, int], Meta(description="Pairs that count, by endpoint.")]
     thin_endpoints: Annotated[list[str], Meta(description="Endpoints with few pairs.")]
     gate: GateSettings
+    sources: Annotated[
+        tuple[Source, ...], Meta(description="The sources of evidence that were counted: `gate.from`.")
+    ] = LIVE_ONLY
 
 
 class ShortVerdict(Struct, frozen=True):
