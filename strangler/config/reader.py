@@ -25,12 +25,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udf
 _KEYS = "`version: 1`, `upstreams:` and `routes:`"
 
 
-def read(data: bytes | str, name: str, environ: Mapping[str, str], *, keys: str = _KEYS) -> Document:
-    """Return the document in `data`, never raising for what it holds. `keys`: what to write into an empty file."""
+def read(
+    data: bytes | str, name: str, environ: Mapping[str, str], *, keys: str = _KEYS, has_extensions: bool = True
+) -> Document:
+    """Return the document in `data`, never raising for what it holds. `keys`: what to write into an empty file;
+    `has_extensions`: keys at the top that begin with `x-` are for others, and left out."""
     problem, text = _decode(data, name)
     if problem is not None:
         return Document(name, text, None, [problem])
-    return _Reader(name, text, environ, keys).read()
+    return _Reader(name, text, environ, keys).read(has_extensions=has_extensions)
 
 
 EXTENSION = "x-"
@@ -45,9 +48,7 @@ def _without_extensions(root: MappingNode) -> MappingNode:
 
 def _decode(data: bytes | str, name: str) -> tuple[Problem | None, str]:
     if len(data) > MAX_BYTES:
-        return Problem(
-            name, 0, 0, "", f"the file is larger than {MAX_BYTES >> 20} MiB", "is it really routes.yaml?"
-        ), ""
+        return Problem(name, 0, 0, "", f"the file is larger than {MAX_BYTES >> 20} MiB", "is it the right file?"), ""
     if isinstance(data, bytes):
         try:
             text = data.decode("utf-8-sig")
@@ -118,7 +119,7 @@ class _Reader:
         self._open_quote: Any = None
         """The last quoted scalar that spans lines: its closing quote may be meant to open another one."""
 
-    def read(self) -> Document:
+    def read(self, *, has_extensions: bool) -> Document:
         root: Node | None = None
         try:
             loader = yaml.CSafeLoader(_Named(self._text, self._name))
@@ -138,7 +139,9 @@ class _Reader:
                 "the file is not a mapping",
                 f"write {self._keys} at the left edge",
             )
-        top = _without_extensions(root) if isinstance(root, MappingNode) else None
+        top = root if isinstance(root, MappingNode) else None
+        if top is not None and has_extensions:
+            top = _without_extensions(top)
         return Document(self._name, self._text, top, self._problems, self._aliased)
 
     def _document(self, events: Iterator[Any]) -> Node | None:
@@ -162,7 +165,7 @@ class _Reader:
             return self._alias(event)
         self._count += 1
         if self._count > MAX_VALUES:
-            self._note(event.start_mark, f"the file has more than {MAX_VALUES} values", "is it really routes.yaml?")
+            self._note(event.start_mark, f"the file has more than {MAX_VALUES} values", "is it the right file?")
             raise _StopReading
         if kind is yaml.ScalarEvent and event.anchor is None and event.tag is None:
             return self._scalar(event)

@@ -87,16 +87,18 @@ class Destinations:
             return OTHER_ROUTE
         route = self.routes[found.name]
         if head.method in SAFE:
-            return Destination(route, self._upstream_of(route))
-        return self._of_write(route)
+            return Destination(route, self.upstream_of(route))
+        return self.of_write(route)
 
-    def _upstream_of(self, route: ReplayedRoute) -> str:
+    def upstream_of(self, route: ReplayedRoute) -> str:
+        """Return the upstream of safe requests of a route."""
         return LEGACY if self._how.is_self else self._how.to or route.candidate
 
-    def _of_write(self, route: ReplayedRoute) -> Destination | str:
+    def of_write(self, route: ReplayedRoute) -> Destination | str:
+        """Return where a write of a route goes; or why it is not sent."""
         how, shadow = self._how, route.settings.shadow
         writes = how.writes or ("skip" if shadow is None else shadow.writes)
-        upstream = self._upstream_of(route)
+        upstream = self.upstream_of(route)
         if writes == "skip" or how.is_self or upstream in (PROXY, AGGREGATE):
             return A_WRITE
         if writes == "sandbox":

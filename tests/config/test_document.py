@@ -58,7 +58,7 @@ def test_text_that_is_not_right_has_a_place_and_a_way_out(text: str | bytes, lin
 
 def test_a_large_file_is_refused_at_once() -> None:
     start = time.process_time()
-    assert problems(b"a" * (50 << 20)) == ["f: the file is larger than 16 MiB; is it really routes.yaml?"]
+    assert problems(b"a" * (50 << 20)) == ["f: the file is larger than 16 MiB; is it the right file?"]
     assert time.process_time() - start < 0.5
 
 

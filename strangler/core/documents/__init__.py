@@ -44,6 +44,12 @@ from strangler.core.documents.ledger import LedgerImportRequest as LedgerImportR
 from strangler.core.documents.ledger import LedgerRow as LedgerRow
 from strangler.core.documents.ledger import LedgerStep as LedgerStep
 from strangler.core.documents.ledger import LedgerTimes as LedgerTimes
+from strangler.core.documents.replay_results import BadLines as BadLines
+from strangler.core.documents.replay_results import LegacyItself as LegacyItself
+from strangler.core.documents.replay_results import ReplayDocument as ReplayDocument
+from strangler.core.documents.replay_results import ReplayedEndpoint as ReplayedEndpoint
+from strangler.core.documents.replay_results import ReplayedRoute as ReplayedRoute
+from strangler.core.documents.replay_results import ReplayInbox as ReplayInbox
 from strangler.core.documents.replays import MAX_FINDINGS as MAX_FINDINGS
 from strangler.core.documents.replays import MAX_REPLAY_BYTES as MAX_REPLAY_BYTES
 from strangler.core.documents.replays import ReplayedDifference as ReplayedDifference

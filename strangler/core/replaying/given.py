@@ -6,7 +6,7 @@ They go before learned values, and are learned themselves for the mark of a secr
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from strangler.core.http.head import RawHeaders
@@ -36,10 +36,21 @@ class GivenHeaders:
         return {**self.for_all, **self.by_caller.get(caller, {})}
 
 
-def read_given(options: Iterable[str], document: object) -> tuple[GivenHeaders, list[str]]:
+PlaceOf = Callable[[str | None, str | None], str]
+"""Returns the place of a caller and of a field of it in the file of `--callers`; None: that of all of it."""
+
+
+def _no_place(_caller: str | None, _name: str | None) -> str:
+    return "--callers"
+
+
+def read_given(
+    options: Iterable[str], document: object, place_of: PlaceOf | None = None
+) -> tuple[GivenHeaders, list[str]]:
     """Return what is handed in, and all that is wrong with it.
 
     `options` are the values of `--header`, `document` is the YAML of `--callers` as loaded, None if there is none.
+    `place_of` names the places in that file, in front of what is wrong.
     """
     problems: list[str] = []
     for_all: Fields = {}
@@ -53,35 +64,36 @@ def read_given(options: Iterable[str], document: object) -> tuple[GivenHeaders, 
             problems.append(f"--header {plain_line(name.strip())!r}: {problem}")
         else:
             for_all[name.strip().lower()] = name.strip(), value.strip()
-    return GivenHeaders(for_all, _by_caller(document, problems)), problems
+    return GivenHeaders(for_all, _by_caller(document, place_of or _no_place, problems)), problems
 
 
-def _by_caller(document: object, problems: list[str]) -> dict[str, Fields]:
+def _by_caller(document: object, place_of: PlaceOf, problems: list[str]) -> dict[str, Fields]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        problems.append("--callers: the file must be a mapping, CALLER: {Header: value}")
+        problems.append(f"{place_of(None, None)}: the file must be a mapping, CALLER: {{Header: value}}")
         return {}
     if len(document) > MAX_CALLERS:
-        problems.append(f"--callers: {len(document)} callers; at most {MAX_CALLERS} are read")
+        problems.append(f"{place_of(None, None)}: {len(document)} callers; at most {MAX_CALLERS} are read")
         return {}
     found: dict[str, Fields] = {}
     for caller, headers in document.items():
         if not isinstance(caller, str):
-            problems.append(f"--callers: the caller {caller!r} is no text; write it in quotes")
+            problems.append(f"{place_of(None, None)}: the caller {caller!r} is no text; write it in quotes")
         elif not isinstance(headers, dict):
-            problems.append(f"--callers: {plain_line(caller)!r}: must be a mapping, {{Header: value}}")
+            problems.append(f"{place_of(caller, None)}: {plain_line(caller)!r}: must be a mapping, {{Header: value}}")
         else:
-            found[caller] = _fields(caller, headers, problems)
+            found[caller] = _fields(caller, headers, place_of, problems)
     return found
 
 
-def _fields(caller: str, headers: dict[object, object], problems: list[str]) -> Fields:
+def _fields(caller: str, headers: dict[object, object], place_of: PlaceOf, problems: list[str]) -> Fields:
     found: Fields = {}
     for name, value in headers.items():
         problem = _problem(name, value) or _repeated(str(name), found)
         if problem:
-            problems.append(f"--callers: {plain_line(caller)!r}: {plain_line(str(name))!r}: {problem}")
+            place = f"{place_of(caller, str(name))}: {plain_line(caller)!r}: {plain_line(str(name))!r}"
+            problems.append(f"{place}: {problem}")
         else:
             found[str(name).lower()] = str(name), str(value).strip()
     return found
