@@ -23,6 +23,7 @@ _COMMANDS = {
     "rollout": "rollout",
     "ledger": "ledger",
     "record": "record",
+    "replay": "replay",
     "events": "events",
     "diffs": "diffs",
     "ready": "ready",

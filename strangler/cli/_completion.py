@@ -1,4 +1,4 @@
-"""Names of routes for shell completion: those of the file that the command line names."""
+"""Names for shell completion: those of the file that the command line names."""
 
 import os
 from pathlib import Path
@@ -26,6 +26,15 @@ def rollouts_of_file(ctx: click.Context, param: click.Parameter, incomplete: str
     if settings is None:
         return routes_of_file(ctx, param, incomplete)
     return [route.name for route in settings.routes if route.rollout is not None and route.name.startswith(incomplete)]
+
+
+def upstreams_of_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the upstreams and `proxy`, for an option that names either; none of a file with problems."""
+    from strangler.config.load import load
+    from strangler.replay.replay_settings import PROXY
+
+    settings = load(_file(ctx), os.environ).settings
+    return [] if settings is None else [name for name in (*settings.upstreams, PROXY) if name.startswith(incomplete)]
 
 
 def _file(ctx: click.Context) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from strangler.cli._moves_document import counted
+from strangler.recordings.recorded import Header
 from strangler.recordings.summary import MAX_COUNTED, RecordingSummary
 from strangler.times import rfc3339
 
@@ -12,8 +13,7 @@ _SOURCES = {"proxy": "a running proxy", "gor": "GoReplay", "har": "a HAR", "log"
 def summary_lines(summary: RecordingSummary) -> Iterator[str]:
     """Yield what is in a recording, and what was passed over, a line each."""
     header = summary.header
-    source = _SOURCES[header.source] + (f", {header.from_}" if header.from_ else "")
-    yield f"{summary.file}: {counted(summary.pairs, 'pair')} ({source})"
+    yield f"{summary.file}: {counted(summary.pairs, 'pair')} ({source_text(header)})"
     callers, endpoints = _many(summary.callers, "caller"), _many(summary.endpoints, "endpoint")
     if summary.first_at is not None and summary.last_at is not None:
         yield f"{callers}, {endpoints}, {rfc3339(summary.first_at)} to {rfc3339(summary.last_at)}"
@@ -32,6 +32,11 @@ def passed_lines(summary: RecordingSummary, unit: str = "line") -> Iterator[str]
         places = ", ".join(map(str, passed.first)) + (", …" if passed.count > len(passed.first) else "")
         units = unit if passed.count == 1 else {"line": "lines", "entry": "entries"}[unit]
         yield f"{passed.count:,} passed over: {passed.why} ({units} {places})"
+
+
+def source_text(header: Header) -> str:
+    """Return `GoReplay, traffic.gor`."""
+    return _SOURCES[header.source] + (f", {header.from_}" if header.from_ else "")
 
 
 def _many(number: int, noun: str) -> str:
