@@ -149,6 +149,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ipc",
         "ledger",
         "logs",
+        "recordings",
         "sockets",
         "state",
         "times",
