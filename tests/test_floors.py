@@ -164,6 +164,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ipc",
         "ledger",
         "logs",
+        "recordings",
         "sockets",
         "state",
         "times",

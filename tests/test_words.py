@@ -37,7 +37,6 @@ OTHER_SENSES = {
     "mirror": "a law of tests: swapping the sides mirrors the differences",
     "monolith": "the real one that tests start; in the package it is legacy",
     "variant": "of a benchmark; a route has arms",
-    "recording": "a fake of tests that records its calls",
     "agent": "the field User-Agent",
     "bug": "a fault of our own code; a difference that is seen again and again is a signature",
     "v1": "of Linux's control groups",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -135,23 +135,42 @@ class Admin:
             raise self._refused(status, content)
         return self._decoded(content, kind)
 
+    def open(self, method: str, path: str, body: object) -> tuple[HTTPConnection, HTTPResponse]:
+        """Return a response that is to be read while it comes, and the connection to close. Raises like `ask`."""
+        connection = self._connection()
+        try:
+            response = self._sent(connection, method, path, body)
+            if response.status < 400:
+                return connection, response
+            raise self._refused(response.status, response.read())
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise self._absent(error) from error
+        except BaseException:
+            connection.close()
+            raise
+
     def _exchange(self, method: str, path: str, body: object) -> tuple[int, bytes]:
+        connection = self._connection()
+        try:
+            response = self._sent(connection, method, path, body)
+            return response.status, response.read()
+        except (OSError, HTTPException) as error:
+            raise self._absent(error) from error
+        finally:
+            connection.close()
+
+    def _sent(self, connection: HTTPConnection, method: str, path: str, body: object) -> HTTPResponse:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         payload = None
         if body is not None:
             payload = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
-        connection = self._connection()
         try:
             connection.request(method, path, payload, headers)
-            response = connection.getresponse()
-            return response.status, response.read()
+            return connection.getresponse()
         except ssl.SSLCertVerificationError as error:
             raise click.ClickException(f"{self._authority} {self.trust.explain(error)}") from error
-        except (OSError, HTTPException) as error:
-            raise self._absent(error) from error
-        finally:
-            connection.close()
 
     def _connection(self) -> HTTPConnection:
         if not self._is_https:

@@ -23,6 +23,7 @@ from strangler.core.documents import (
 )
 from strangler.core.gate import cut_percent
 from strangler.core.kill_switch_text import kill_switch_note
+from strangler.core.recording_text import recording_text
 from strangler.core.retire_text import refuses, retire_text
 from strangler.core.rollout_text import WAITS_FOR_PERSON, next_percent, routes_text, waits_text
 from strangler.core.slowness import slow_text
@@ -53,6 +54,8 @@ def notices(status: StatusDocument) -> list[str]:
     lines += _rollouts(status.routes)
     lines += [_retire(route.name, route.retire) for route in status.routes if route.retire is not None]
     lines += [line for name, sink in status.events.sinks.items() for line in _sink(name, sink)]
+    if status.recording is not None:
+        lines.append(f"[yellow]recording[/] {escape(recording_text(status.recording))}")
     if status.ledger is not None:
         lines += _ledger(status.ledger)
     return [*lines, _processes(status)]

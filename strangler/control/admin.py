@@ -15,6 +15,7 @@ from strangler.control.dashboard.site import Dashboard, is_page
 from strangler.control.exposition import expose
 from strangler.control.ledger_api import LedgerApi
 from strangler.control.operator_actions import TurnRefusedError
+from strangler.control.recording.recordings_api import RecordingsApi
 from strangler.control.responses import VISITOR, json_response, named, problem, read_body
 from strangler.control.rollout.rollout_api import RolloutApi
 from strangler.control.shadow.api import ShadowApi
@@ -58,11 +59,17 @@ def application(state: ControlApp) -> web.Application:
             *ReplaysApi(lambda request: request.app[_STATE]).routes(),
             *RolloutApi(lambda request: request.app[_STATE]).routes(),
             *LedgerApi(lambda request: request.app[_STATE]).routes(),
+            *RecordingsApi(lambda request: request.app[_STATE]).routes(),
         ]
     )
     app[_DASHBOARD] = dashboard = Dashboard(lambda request: request.app[_STATE])
     dashboard.attach(app)
+    app.on_shutdown.append(_end_recording)
     return app
+
+
+async def _end_recording(app: web.Application) -> None:
+    app[_STATE].recordings.stop()
 
 
 @web.middleware

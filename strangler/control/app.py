@@ -28,6 +28,7 @@ from strangler.control.operator_actions import KillSwitchListener, Operator, log
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
+from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState
@@ -94,6 +95,7 @@ class ControlApp:
     first_loads: FirstLoadsKeeper
     ledger: LedgerKeeper
     rollouts: RolloutKeeper
+    recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
     probe: LegacyProbe
@@ -225,6 +227,7 @@ class ControlApp:
             self.events.slow.status(),
             self.ledger.status(),
             self.rollouts.short,
+            self.recordings.status(),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -267,16 +270,17 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     )
     ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
+    recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
     # Files first: a control that is killed in between leaves no worker with what no file has.
     followers += [*before, first_loads, rollouts, ledger, workers, checks, shadow.runner, *events.followers]
-    followers += [figures, base.tracing, only, approvals, *after]
+    followers += [recordings, figures, base.tracing, only, approvals, *after]
     return ControlApp(
         launch=launch,
         store=store,
         links=links,
-        server=_build_server(base, events, shadow, ledger, rollouts),
+        server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
         history=HistoryState(),
@@ -291,6 +295,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         first_loads=first_loads,
         ledger=ledger,
         rollouts=rollouts,
+        recordings=recordings,
         reload=reload,
         operator=_build_operator(base, events, shadow, rollouts),
         probe=probe,
@@ -359,9 +364,14 @@ def _build_reload(
 
 
 def _build_server(
-    base: _Base, events: EventParts, shadow: ShadowParts, ledger: LedgerKeeper, rollouts: RolloutKeeper
+    base: _Base,
+    events: EventParts,
+    shadow: ShadowParts,
+    ledger: LedgerKeeper,
+    rollouts: RolloutKeeper,
+    recordings: RecordingKeeper,
 ) -> LinkServer:
-    listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts)
+    listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)
     return LinkServer(base.workers, base.own, listeners)
 
 

@@ -56,6 +56,14 @@ class LedgerListener(Protocol):
     def take(self, instance: str, batch: LedgerBatch) -> None: ...
 
 
+class RecordingListener(Protocol):
+    """The receiver of captures for the recording under way, which follows the workers, too."""
+
+    def joined(self, instance: str) -> None: ...
+    def left(self, instance: str) -> None: ...
+    def take(self, instance: str, captured: Captured) -> None: ...
+
+
 class RolloutListener(Protocol):
     """The receiver of what moves rollouts: counted requests, and breakers that a worker has opened."""
 
@@ -74,6 +82,8 @@ class LinkListeners:
     """None: nobody keeps the calls, and workers go on adding them up."""
     rollouts: RolloutListener | None = None
     """None: there are no rollouts to be moved."""
+    recordings: RecordingListener | None = None
+    """None: nothing is recorded."""
 
 
 class LinkServer:
@@ -112,10 +122,14 @@ class LinkServer:
         self._unheard.pop(hello.instance, None)
         self._links.add(connection, hello)
         self._listeners.captures.grant_credits()
+        if self._listeners.recordings is not None:
+            self._listeners.recordings.joined(hello.instance)
 
     def left(self, connection: WorkerConnection, hello: Hello) -> None:
         self._links.remove(connection, hello)
         self._state.totals.silence(hello.instance)
+        if self._listeners.recordings is not None:
+            self._listeners.recordings.left(hello.instance)
         self._retire_dead()
 
     def heard(self, connection: WorkerConnection, hello: Hello, message: ToControl) -> None:
@@ -132,7 +146,7 @@ class LinkServer:
             case BreakerOpened() | FenceMarks() | EndpointHealth():
                 self._share(connection, message)
             case Captured():
-                self._take(worker, message)
+                self._take(hello.instance, worker, message)
             case Spans():
                 self._listeners.spans.take(message)
             case LedgerBatch():
@@ -152,7 +166,11 @@ class LinkServer:
         if isinstance(events, BreakerOpened) and self._listeners.rollouts is not None:
             self._listeners.rollouts.breaker_opened(events.upstream)
 
-    def _take(self, worker: WorkerState, captured: Captured) -> None:
+    def _take(self, instance: str, worker: WorkerState, captured: Captured) -> None:
+        if captured.recording and self._listeners.recordings is not None:
+            self._listeners.recordings.take(instance, captured)
+        if not captured.is_for_shadow:
+            return
         is_low = worker.use(captured.route)
         self._listeners.captures.take(captured)
         if is_low:

@@ -21,6 +21,7 @@ from strangler.ipc.messages import (
     Push,
     Shared,
     ToControl,
+    ToWorker,
 )
 from strangler.state.kill_switch import KillSwitchState
 
@@ -107,10 +108,19 @@ class WorkerLinks:
             connection.grant(grants)
 
     def ledger_stored(self, instance: str, number: int) -> None:
-        """Tell a worker that its calls are stored, up to the batch of that number. One that has gone needs no word."""
+        """Tell a worker that its calls are stored, up to the batch of that number."""
+        self.send_to(instance, LedgerStored(number))
+
+    @property
+    def instances(self) -> list[str]:
+        """The connected workers."""
+        return list(self.state.workers)
+
+    def send_to(self, instance: str, message: ToWorker) -> None:
+        """Send a worker a message. One that has gone needs no word."""
         for connection in self._connections:
             if connection.instance == instance:
-                connection.send(LedgerStored(number))
+                connection.send(message)
 
     def add(self, connection: "WorkerConnection", hello: Hello) -> None:
         """Admit a worker, and send it all that it does not know."""

@@ -24,6 +24,7 @@ from strangler.core.documents import (
     MatchFigures,
     ProcessIds,
     RecentFigures,
+    RecordingStatus,
     RolloutShort,
     RouteKillSwitch,
     RouteStatus,
@@ -61,6 +62,7 @@ def status(
     slow: dict[str, list[SlowEndpoint]],
     ledger: LedgerStatus | None,
     rollout: Callable[[str], RolloutShort | None],
+    recording: RecordingStatus | None,
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
@@ -97,6 +99,7 @@ def status(
         gates=gates,
         slow=slow,
         ledger=ledger,
+        recording=recording,
     )
 
 

@@ -111,6 +111,22 @@ class Captured(_Message, frozen=True):
     response: CapturedResponse
     failed: CandidateFailed | None
     is_from_trusted: bool = False  # the client is a trusted proxy, whose X-Forwarded-* fields count
+    is_for_shadow: bool = True
+    recording: int = 0  # the number of the recording that it is for, too; 0: none
+    caller: bytes = b""  # for a recording: the sticky key of the caller, else its address
+    body_bytes: int = 0  # of the request, so far as they came, whether they were kept or not
+    took_s: float = 0.0  # for a recording: from the start of the request to the end of its response
+
+
+def recorded_bytes(captured: Captured) -> int:
+    """Return the bytes that a capture takes of a recording's credit; worker and control count alike."""
+    response = captured.response
+    texts = len(captured.lines) + len(captured.target) + len(response.head)
+    return len(captured.body) + len(response.body) + texts + _OVERHEAD_BYTES
+
+
+_OVERHEAD_BYTES = 512
+"""The memory of a capture beside its texts, about."""
 
 
 class AttemptSpan(msgspec.Struct, array_like=True, frozen=True):
@@ -290,13 +306,37 @@ class CaptureGrants(_Message, frozen=True):
     grants: list[CaptureGrant]
 
 
+class RecordingWanted(_Message, frozen=True):
+    """Control to the workers: record from now on, in place of any other recording."""
+
+    number: int
+    routes: list[str] | None  # None: all, and what matches no route
+    share: float  # of the callers, above 0 to 1
+    key: bytes  # of the hash that chooses them
+    max_body_bytes: int
+    credit_bytes: int  # see `RecordingCredit`
+
+
+class RecordingCredit(_Message, frozen=True):
+    """Control to a worker: it may send so many bytes of captures for this recording, counted from its beginning."""
+
+    number: int
+    credit_bytes: int
+
+
+class RecordingEnded(_Message, frozen=True):
+    """Control to the workers: nothing is recorded any more."""
+
+
 Shared = BreakerOpened | FenceMarks | EndpointHealth
 """The facts that all workers share, whichever of them found them."""
 
 ToControl = (
     Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | LedgerBatch | RolloutBatch | Shared
 )
-ToWorker = Push | KillSwitch | CaptureGrants | LedgerStored | Shared
+ToWorker = (
+    Push | KillSwitch | CaptureGrants | LedgerStored | RecordingWanted | RecordingCredit | RecordingEnded | Shared
+)
 
 
 class Adopt(_Message, frozen=True):

@@ -60,6 +60,11 @@ FAMILIES = {
                "Shadows compared, by their outcome at that time: match, accepted, mismatch, not_comparable."),
         Family("strangler_shadow_dropped_total", "counter", ("route", "reason"),
                "Shadows dropped before they were compared."),
+        Family("strangler_recorded_total", "counter", (),
+               "Requests that were sent to the client of a recording."),
+        Family("strangler_recording_dropped_total", "counter", ("reason",),
+               "Requests that a recording wanted and lost: credit, memory, link, unfinished, uncleared, too_long, "
+               "failed."),
         Family("strangler_kill_switch_route", "gauge", ("route",),
                "1 while the kill switch sends the traffic of this route to legacy by itself; absent while it is off.",
                merge="max"),

@@ -32,11 +32,15 @@ _OPTIONS: Final[dict[int, int]] = {
 class RecordingWriter:
     """A recording that is written. `with` renames it at the end, or removes it if an error ended it."""
 
-    def __init__(self, path: Path, header: Header, *, force: bool = False) -> None:
-        """Make `PATH.part`, and write the header. `force` replaces a file. Raises RecordingError."""
+    def __init__(self, path: Path, header: Header, *, force: bool = False, keeps: bool = False) -> None:
+        """Make `PATH.part`, and write the header. `force` replaces a file. `keeps`: whatever ends it, the pairs that
+        are whole stay, since they cannot be recorded again. Raises RecordingError."""
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._force = force
+        self._keeps = keeps
+        self._pairs = self._whole_pairs = 0
+        self._whole_bytes = self._written_bytes = 0
         self._encoder = msgspec.json.Encoder()
         self._stream = zstd.ZstdCompressor(options=_OPTIONS)
         self._lines: list[bytes] = []
@@ -51,18 +55,23 @@ class RecordingWriter:
         line = self._encoder.encode(pair)
         if len(line) > MAX_LINE_BYTES:
             return False
+        self._pairs += 1
         self._write_line(line)
         return True
 
+    def end_frame(self) -> None:
+        """Write what is left as a frame of its own: so much is readable whatever comes. Raises RecordingError."""
+        if self._frame_bytes:
+            self._flush(zstd.ZstdCompressor.FLUSH_FRAME)
+
     def close(self) -> None:
         """Write what is left and give the file its name. Raises RecordingError; no file of that name is left then."""
+        self._flush(zstd.ZstdCompressor.FLUSH_FRAME)
         try:
-            self._compress(zstd.ZstdCompressor.FLUSH_FRAME)
             os.fsync(self._descriptor)
             self._give_name()
         except OSError as error:
-            self.discard()
-            raise self._failure(error) from error
+            raise self._given_up(error) from error
         os.close(self._descriptor)
         self._descriptor = -1
 
@@ -81,7 +90,7 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
+        if kind is not None and not self._keeps:
             self.discard()
         elif self._descriptor >= 0:
             self.close()
@@ -94,21 +103,42 @@ class RecordingWriter:
         is_full = ends_frame or self._frame_bytes >= FRAME_BYTES
         if not is_full and self._waiting_bytes < _MANY_BYTES:
             return
+        self._flush(zstd.ZstdCompressor.FLUSH_FRAME if is_full else zstd.ZstdCompressor.FLUSH_BLOCK)
+
+    def _flush(self, mode: Literal[0, 1, 2]) -> None:
         try:
-            self._compress(zstd.ZstdCompressor.FLUSH_FRAME if is_full else zstd.ZstdCompressor.FLUSH_BLOCK)
+            self._compress(mode)
         except OSError as error:
+            raise self._given_up(error) from error
+
+    def _given_up(self, error: OSError) -> RecordingError:
+        """End the file, and return why: it is removed, or keeps its whole frames where that is wanted."""
+        if not self._keeps or not self._whole_pairs:
             self.discard()
-            raise self._failure(error) from error
+            return self._failure(error)
+        kept = self._path
+        try:
+            os.ftruncate(self._descriptor, self._whole_bytes)
+            self._give_name()
+        except OSError:
+            kept = self._part
+        os.close(self._descriptor)
+        self._descriptor = -1
+        why = "there is such a file by now" if error.errno == errno.EEXIST else error.strerror or error
+        pairs = f"pairs 1 to {self._whole_pairs:,} of {self._pairs:,} are in {kept}"
+        return RecordingError(f"{self._path} cannot be written: {why}; {pairs}")
 
     def _compress(self, mode: Literal[0, 1, 2]) -> None:
         data = self._stream.compress(b"".join(self._lines), mode)
         self._lines.clear()
         self._waiting_bytes = 0
-        if mode == zstd.ZstdCompressor.FLUSH_FRAME:
-            self._frame_bytes = 0
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
+        self._written_bytes += len(data)
+        if mode == zstd.ZstdCompressor.FLUSH_FRAME:
+            self._frame_bytes = 0
+            self._whole_bytes, self._whole_pairs = self._written_bytes, self._pairs
 
     def _opened(self) -> int:
         """Open `PATH.part`, and empty one that a killed process left. Raises RecordingError."""

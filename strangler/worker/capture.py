@@ -1,21 +1,24 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""Copies for shadows: a request and the response that its client got, kept while they stream.
+"""Copies for shadows and recordings: a request and the response that its client got, kept while they stream.
 
-Nothing here is waited for. Control grants the number of captures of a route (`CaptureGrants`). Without credit, and so
-without control, a request that would get a shadow costs a lookup and a count. Captures that are too large, or too many
-at once, are dropped and counted. A request without a shadow has `NO_CAPTURE`, which keeps nothing.
+Nothing here is waited for. Control grants the number of captures of a route (`CaptureGrants`), and the bytes of a
+recording (`RecordingWanted`). Without credit, and so without control, a request that would get a shadow costs a lookup
+and a count. Captures that are too large, or too many at once, are dropped and counted. A request that gets a shadow and
+is recorded has one capture, which is sent once. A request with neither has `NO_CAPTURE`, which keeps nothing.
 """
 
 import time
 
 from strangler.core.result import Result
-from strangler.core.routing.route import Route
+from strangler.core.routing.plan import Plan
 from strangler.http1.body import Body
 from strangler.http1.request import Request
 from strangler.http1.response import ResponseHead
-from strangler.ipc.messages import Captured, CaptureGrant
-from strangler.ipc.metrics import Counter, Metrics
+from strangler.ipc.messages import Captured, CaptureGrant, RecordingCredit, RecordingWanted, recorded_bytes
+from strangler.ipc.metrics import Metrics
 from strangler.worker.control_link import NO_LINK, ControlLink
+from strangler.worker.recorder import Recorder
+from strangler.worker.shadow_credits import AWAY, CaptureCredit, ShadowCredits
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """The limit of one body, whatever `max_body` is: larger bodies are not compared, and a frame has its limit."""
@@ -28,19 +31,7 @@ _BATCH = 8
 
 _BATCH_BYTES = 64 * 1024
 
-_AWAY = "link"
 _SHADOW = b"x-strangler-shadow"
-
-
-class CaptureCredit:
-    """The number of further captures of a route that control takes, and the counter of those beyond."""
-
-    __slots__ = ("dropped", "left", "route")
-
-    def __init__(self, route: str, dropped: Counter) -> None:
-        self.route = route
-        self.left = 0
-        self.dropped = dropped
 
 
 class Captures:
@@ -51,69 +42,107 @@ class Captures:
         self._link = link
         self.max_held_bytes = max_held_bytes
         self._numbers = metrics
-        self._credits: dict[str, CaptureCredit] = {}
-        self._finished: list[tuple[CaptureCredit, Captured]] = []
+        self._credits = ShadowCredits(metrics)
+        self.recorder: Recorder | None = None
+        """The recording under way."""
+        self._finished: list[tuple[CaptureCredit | None, Recorder | None, Captured]] = []
         """The captures to send to control next."""
         self._finished_bytes = 0
 
     def set_credits(self, grants: list[CaptureGrant]) -> None:
         """Adopt the credits that control grants now."""
-        for grant in grants:
-            credit = self.credit(grant.route)
-            credit.left = grant.captures
-            credit.dropped = self._dropped(grant.route, grant.reason)
+        self._credits.adopt(grants)
 
     def close_credits(self) -> None:
-        """Drop all credits, since control is gone. Captures under way give theirs back to dropped objects."""
-        self._credits = {}
+        """Drop all credits, and the recording, since control is gone."""
+        self._credits.close()
+        self.recorder = None
 
-    def begin(self, route: Route | None, request: Request, *, is_from_trusted: bool) -> "Capture":
-        """Return a new capture for a request that is planned to get a shadow, if there is credit for it.
+    def record(self, wanted: RecordingWanted) -> None:
+        """Begin a recording, in place of any other."""
+        self.recorder = Recorder(wanted, self._numbers)
+
+    def allow(self, credit: RecordingCredit) -> None:
+        """Adopt the credit of the recording, unless that is another one by now."""
+        if self.recorder is not None and self.recorder.number == credit.number:
+            self.recorder.allow(credit.credit_bytes)
+
+    def end_recording(self) -> None:
+        """Record nothing any more, finished captures included."""
+        self.recorder = None
+
+    def begin(self, plan: Plan, request: Request, *, is_from_trusted: bool) -> "Capture":
+        """Return a new capture for a request that is planned to get a shadow, or that is recorded, with the credit.
 
         `is_from_trusted`: it comes from a trusted proxy, which may mark it as a shadow of its own.
         """
-        if route is None:
+        credit = self._shadow_credit(plan, request, is_from_trusted) if plan.shadow else None
+        recorder = self.recorder
+        caller: bytes | None = None
+        if recorder is not None and not (is_from_trusted and _SHADOW in request.fields):
+            caller = recorder.caller(plan, request)
+            if caller is not None and recorder.left_bytes <= 0:
+                recorder.count_dropped("credit")
+                caller = None
+        if caller is None:
+            recorder = None
+        if credit is None and recorder is None:
             return NO_CAPTURE
-        credit = self._credits.get(route.name) or self.credit(route.name)
-        if credit.left <= 0:  # the usual end under load: 0.3 µs
-            credit.dropped.inc()
-            return NO_CAPTURE
-        if route.settings.shadow is None or (is_from_trusted and _SHADOW in request.fields):
-            return NO_CAPTURE  # another proxy's shadow: its response is compared there
-        credit.left -= 1
-        capture = Capture(self, credit, min(route.settings.shadow.max_body_bytes, MAX_BODY_BYTES))
+        route = "" if plan.route is None else plan.route.name
+        capture = Capture(self, route, credit, recorder, _max_bytes(plan, credit, recorder), caller or b"")
         if request.body is not None:
             request.body.observe(capture.copy_request())
         return capture
 
-    def offer(self, credit: CaptureCredit, message: Captured) -> None:
+    def _shadow_credit(self, plan: Plan, request: Request, is_from_trusted: bool) -> CaptureCredit | None:
+        """Take the credit for a shadow; None if there is none, or no shadow is made of this request."""
+        route = plan.route
+        if route is None:
+            return None
+        credit = self._credits.of(route.name)
+        if credit.left <= 0:  # the usual end under load: 0.3 µs
+            credit.dropped.inc()
+            return None
+        if route.settings.shadow is None or (is_from_trusted and _SHADOW in request.fields):
+            return None  # another proxy's shadow: its response is compared there
+        credit.left -= 1
+        return credit
+
+    def offer(self, credit: CaptureCredit | None, recorder: Recorder | None, message: Captured) -> None:
         """Send a finished capture to control soon; at once if control may be waiting for just this one."""
-        self._finished.append((credit, message))
+        self._finished.append((credit, recorder, message))
         self._finished_bytes += len(message.body) + len(message.response.body)
-        if credit.left <= 0 or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
+        is_last = credit is not None and credit.left <= 0
+        if is_last or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Send the finished captures, as far as the link has room; called many times a second."""
         finished, self._finished, self._finished_bytes = self._finished, [], 0
-        for credit, message in finished:
+        for credit, recorder, message in finished:
             if not self._link.offer(message):
-                self.give_up(credit, _AWAY)
+                if recorder is not None:
+                    recorder.spend(-recorded_bytes(message))
+                self.give_up(credit, recorder, AWAY)
 
-    def give_up(self, credit: CaptureCredit, reason: str) -> None:
+    def give_up(self, credit: CaptureCredit | None, recorder: Recorder | None, reason: str) -> None:
         """Count a capture that is not sent to control, and free its credit."""
-        credit.left += 1
-        self._dropped(credit.route, reason).inc()
+        if recorder is not None:
+            recorder.count_dropped(reason)
+        if credit is not None:
+            self._credits.give_back(credit, reason)
 
     def credit(self, route: str) -> CaptureCredit:
-        """Return the credit of a route; it is 0 until control grants some."""
-        credit = self._credits.get(route)
-        if credit is None:
-            credit = self._credits[route] = CaptureCredit(route, self._dropped(route, _AWAY))
-        return credit
+        """Return the credit of a route."""
+        return self._credits.of(route)
 
-    def _dropped(self, route: str, reason: str) -> Counter:
-        return self._numbers.counter("strangler_shadow_dropped_total", route, reason)
+
+def _max_bytes(plan: Plan, credit: CaptureCredit | None, recorder: Recorder | None) -> int:
+    """Return the bytes of a body that are kept: the larger limit of the shadow and the recording."""
+    found = 0 if recorder is None else recorder.max_body_bytes
+    if credit is not None and plan.route is not None and plan.route.settings.shadow is not None:
+        found = max(found, plan.route.settings.shadow.max_body_bytes)
+    return min(found, MAX_BODY_BYTES)
 
 
 class Copy:
@@ -135,8 +164,8 @@ class Copy:
         self.size += len(data)
         if self.size > capture.max_bytes:
             self.is_too_large = True
-            capture.forget()
-        if capture.reserve_bytes(len(data)):
+            capture.let_go(self)
+        if not self.is_too_large and capture.reserve_bytes(len(data)):
             self.parts.append(data)
 
     def content(self) -> bytes:
@@ -148,13 +177,15 @@ _NO_BODY = Copy(None)
 
 
 class Capture:
-    """The copy of one request and of its response. Owned by its `Call`."""
+    """The copy of one request and of its response, for a shadow, a recording, or both. Owned by its `Call`."""
 
     __slots__ = (
         "_captures",
         "_credit",
         "_held_bytes",
+        "_recorder",
         "at",
+        "caller",
         "failed",
         "is_forgotten",
         "is_over",
@@ -162,11 +193,23 @@ class Capture:
         "max_bytes",
         "request",
         "response",
+        "route",
     )  # fmt: skip
 
-    def __init__(self, captures: Captures, credit: CaptureCredit, max_bytes: int) -> None:
+    def __init__(
+        self,
+        captures: Captures,
+        route: str,
+        credit: CaptureCredit | None,
+        recorder: Recorder | None,
+        max_bytes: int,
+        caller: bytes = b"",
+    ) -> None:
         self._captures = captures
         self._credit = credit
+        self._recorder = recorder
+        self.route = route
+        self.caller = caller
         self.at = time.time()
         self._held_bytes = 0
         self.max_bytes = max_bytes
@@ -191,23 +234,66 @@ class Capture:
         return copy
 
     def watch(self, response: ResponseHead, payload: bytes, body: Body | None) -> None:
-        """Keep what follows the head of the client's response, unless it is a stream."""
-        if response.status == 101 or response.has_stream_type:
+        """Keep what follows the head of the client's response, unless it is a stream. An upgrade is not recorded."""
+        if response.status == 101:
+            self._recorder = None
             self.is_streaming = True
             self.forget()
+        elif response.has_stream_type:
+            self.is_streaming = True
+            self._measure(payload, body)
         elif body is not None:
             body.observe(self.copy_response())
         elif payload:
             self.copy_response().feed(payload)
 
+    def _measure(self, payload: bytes, body: Body | None) -> None:
+        """Keep nothing of a stream; a recording has its length."""
+        if self._recorder is None:
+            self.forget()
+            return
+        copy = self.copy_response()
+        copy.is_too_large = True
+        if body is not None:
+            body.observe(copy)
+        else:
+            copy.feed(payload)
+
     def note_failure(self, result: Result) -> None:
         """Note the candidate's result, before legacy is tried."""
         self.failed = result
 
+    @property
+    def is_for_shadow(self) -> bool:
+        return self._credit is not None
+
+    def claim_recording(self) -> int:
+        """Return the number of the recording that it is for; 0 if there is none, or no credit is left of it."""
+        recorder = self._current_recorder()
+        if recorder is None:
+            return 0
+        if recorder.left_bytes <= 0:
+            recorder.count_dropped("credit")
+            self._recorder = None
+            return 0
+        return recorder.number
+
+    def _current_recorder(self) -> Recorder | None:
+        """Return its recorder, unless that recording is over."""
+        return self._recorder if self._recorder is self._captures.recorder else None
+
     def finish(self, message: Captured) -> None:
-        """End the capture and send control `message`, which was made of it."""
+        """End the capture and send control `message`, which was made of it, if it is still wanted."""
         self._end()
-        self._captures.offer(self._credit, message)
+        recorder = self._recorder if message.recording else None
+        if recorder is not None:
+            recorder.spend(recorded_bytes(message))
+        if recorder is not None or self._credit is not None:
+            self._captures.offer(self._credit, recorder, message)
+
+    def leave_recording(self) -> None:
+        """Make no recording of it: it shows what the proxy refused."""
+        self._recorder = None
 
     def abandon(self) -> None:
         """End a capture that was not finished: its client did not get a whole response."""
@@ -226,6 +312,16 @@ class Capture:
         captures.held_bytes += size
         return True
 
+    def let_go(self, copy: Copy) -> None:
+        """Drop a body that is too large; without a recording, which has each body by itself, the other one, too."""
+        if self._recorder is None:
+            self.forget()
+            return
+        size = sum(map(len, copy.parts))
+        copy.parts.clear()
+        self._held_bytes -= size
+        self._captures.held_bytes -= size
+
     def forget(self) -> None:
         """Drop all bytes, and keep none from now on."""
         self.is_forgotten = True
@@ -241,12 +337,7 @@ class Capture:
 
     def _give_up(self, reason: str) -> None:
         self._end()
-        self._captures.give_up(self._credit, reason)
-
-    @property
-    def route(self) -> str:
-        """The name of the request's route."""
-        return self._credit.route
+        self._captures.give_up(self._credit, self._current_recorder(), reason)
 
 
 class _NoCapture(Capture):
@@ -261,6 +352,9 @@ class _NoCapture(Capture):
         pass
 
     def note_failure(self, result: Result) -> None:
+        pass
+
+    def leave_recording(self) -> None:
         pass
 
     def abandon(self) -> None:

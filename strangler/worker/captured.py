@@ -1,6 +1,8 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The messages to control that are made of captures, once the client has its response, or a problem instead."""
 
+from strangler.clock import now
+from strangler.core.fault import Fault
 from strangler.core.result import Result
 from strangler.core.routing.aggregate import Joined
 from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
@@ -51,13 +53,22 @@ def finish_joined(call: Call, joined: Joined, duration_s: float) -> None:
 
 
 def finish_failed(call: Call, result: Result) -> None:
-    """Finish the capture of a request without a response: its client got a problem of the proxy's own."""
+    """Finish the capture of a request without a response: its client got a problem of the proxy's own.
+
+    A recording has it if an upstream was asked.
+    """
+    if result.fault in _REFUSED:
+        call.capture.leave_recording()
     if not call.capture.is_over and result.fault is not None:
         _finish(call, "", CapturedResponse(0, b"", b"", result.fault.value, result.duration_s, 0, False, False))
 
 
+_REFUSED = (Fault.FULL, Fault.OPEN)
+
+
 def _finish(call: Call, url: str, response: CapturedResponse) -> None:
     capture = call.capture
+    recording, request = capture.claim_recording(), capture.request
     failed, forwarded = capture.failed, call.client.forwarded
     message = Captured(
         route=capture.route,
@@ -66,8 +77,9 @@ def _finish(call: Call, url: str, response: CapturedResponse) -> None:
         target=call.target,
         host=call.host_value,
         lines=passing_lines(call, forwarded.dropped, call.trace.lines),
-        body=capture.request.content(),
-        is_body_complete=call.body is None or (not capture.is_forgotten and call.body.is_finished),
+        body=request.content(),
+        is_body_complete=call.body is None
+        or (not capture.is_forgotten and not request.is_too_large and call.body.is_finished),
         request_id=call.trace.request_id,
         traceparent=call.trace.traceparent,
         arm=call.arm,
@@ -76,6 +88,11 @@ def _finish(call: Call, url: str, response: CapturedResponse) -> None:
         response=response,
         failed=None if failed is None else _failure(failed),
         is_from_trusted=forwarded.is_trusted,
+        is_for_shadow=capture.is_for_shadow,
+        recording=recording,
+        caller=capture.caller,
+        body_bytes=request.size,
+        took_s=now() - call.started if recording else 0.0,
     )
     capture.finish(message)
 

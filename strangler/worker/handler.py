@@ -45,9 +45,9 @@ async def _respond(call: Call, context: WorkerContext) -> None:
         call.plan = plan = call.snapshot.plan(call, random, policies.is_killed, unix_now, policies.killed_routes)
         call.arm = plan.arm
         refusal = plan.refusal
-        if plan.shadow:
+        if plan.shadow or context.captures.recorder is not None:
             is_from_trusted = call.client.forwarded.is_trusted
-            call.capture = context.captures.begin(plan.route, call, is_from_trusted=is_from_trusted)
+            call.capture = context.captures.begin(plan, call, is_from_trusted=is_from_trusted)
     if refusal is not None:
         is_sound = call.plan.route is not None  # it was read, and its path has one meaning
         if is_sound:

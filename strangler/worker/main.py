@@ -31,6 +31,9 @@ from strangler.ipc.messages import (
     LedgerStored,
     LoadedGeneration,
     Push,
+    RecordingCredit,
+    RecordingEnded,
+    RecordingWanted,
     ToControl,
     ToWorker,
     decode_settings,
@@ -244,6 +247,12 @@ class Worker:
             self._has_push.set()
         elif isinstance(message, CaptureGrants):
             self._captures.set_credits(message.grants)
+        elif isinstance(message, RecordingWanted):
+            self._captures.record(message)
+        elif isinstance(message, RecordingCredit):
+            self._captures.allow(message)
+        elif isinstance(message, RecordingEnded):
+            self._captures.end_recording()
         elif isinstance(message, LedgerStored):
             self._ledger.stored(message.number)
         elif isinstance(message, BreakerOpened | FenceMarks | EndpointHealth):

@@ -140,7 +140,7 @@ def test_a_damaged_recording_is_shown_with_what_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "name a file with --from, or a recording with --show"),
+        ([], 2, "a file with --from, or a recording with --show"),
         (["--from", "x"], 2, "name the recording to write with -o"),
         (["--from", "none", "-o", "a.rec"], 1, "none cannot be read: No such file or directory"),
         (["--show", "none"], 1, "none cannot be read: No such file or directory"),

@@ -2,10 +2,14 @@
 
 import gzip
 import os
+import random
+import resource
+import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -301,3 +305,72 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="No such file or directory"):
         RecordingWriter(tmp_path / "none" / "a.rec", HEADER)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[int], None]]:
+    """Make the disk full for files beyond a size, until the test ends or the size is -1."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former if size < 0 else (size, former[1]))
+
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        yield limit
+    finally:
+        limit(-1)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def noise_of(number: int) -> RecordedPair:
+    """Return a pair that no compression makes small."""
+    return pair(b"/%d" % number, response=random.Random(number).randbytes(200_000))
+
+
+def test_what_is_whole_stays_when_the_disk_is_full_where_that_is_wanted(
+    tmp_path: Path, small_disk: Callable[[int], None]
+) -> None:
+    path = tmp_path / "a.rec"
+    writer = RecordingWriter(path, HEADER, keeps=True)
+    small_disk(8_000_000)
+    with pytest.raises(RecordingError) as caught:
+        any(not writer.write(noise_of(number)) for number in range(100))
+    small_disk(-1)
+    pairs, bad = read(path)
+    assert bad == []
+    assert f"pairs 1 to {len(pairs)} of " in str(caught.value)
+    assert pairs == [noise_of(number) for number in range(len(pairs))]
+    assert len(pairs) > 10
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_frame_that_was_ended_stays(tmp_path: Path, small_disk: Callable[[int], None]) -> None:
+    path = tmp_path / "a.rec"
+    writer = RecordingWriter(path, HEADER, keeps=True)
+    writer.write(noise_of(1))
+    writer.end_frame()
+    small_disk(300_000)
+    with pytest.raises(RecordingError, match="pairs 1 to 1 of 2 are in"):
+        writer.write(noise_of(2))
+    small_disk(-1)
+    assert read(path) == ([noise_of(1)], [])
+
+
+def test_a_recording_whose_name_was_taken_meanwhile_stays_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.rec"
+    writer = RecordingWriter(path, HEADER, keeps=True)
+    writer.write(pair())
+    path.write_text("mine")
+    with pytest.raises(RecordingError, match=r"there is such a file by now; pairs 1 to 1 of 1 are in .*a\.rec\.part"):
+        writer.close()
+    assert path.read_text() == "mine"
+    assert read(tmp_path / "a.rec.part") == ([pair()], [])
+
+
+def test_an_error_leaves_what_was_written_where_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "a.rec"
+    with suppress(ZeroDivisionError), RecordingWriter(path, HEADER, keeps=True) as writer:
+        writer.write(pair())
+        raise ZeroDivisionError
+    assert read(path) == ([pair()], [])

@@ -33,7 +33,7 @@ def dropped(metrics: Metrics, reason: str) -> float:
 
 
 def held(captures: Captures, max_bytes: int = 100) -> Capture:
-    return Capture(captures, captures.credit("orders"), max_bytes)
+    return Capture(captures, "orders", captures.credit("orders"), None, max_bytes)
 
 
 def captured(body: bytes = b"") -> Captured:
@@ -140,14 +140,14 @@ def test_one_whose_client_left_is_given_up_once_and_its_place_is_free() -> None:
 
 def test_what_is_finished_is_told_at_once_if_control_waits_for_just_that() -> None:
     captures, link = linked(Metrics(), room=0)
-    captures.offer(captures.credit("orders"), captured())
+    captures.offer(captures.credit("orders"), None, captured())
     assert len(link.taken) == 1
 
 
 def test_with_room_for_more_it_is_told_with_others_or_at_the_next_tick() -> None:
     captures, link = linked(Metrics(), room=100)
     for _ in range(9):
-        captures.offer(captures.credit("orders"), captured())
+        captures.offer(captures.credit("orders"), None, captured())
     assert len(link.taken) == 8
     captures.flush()
     assert len(link.taken) == 9
@@ -155,9 +155,9 @@ def test_with_room_for_more_it_is_told_with_others_or_at_the_next_tick() -> None
 
 def test_what_waits_to_be_told_is_bounded_in_bytes() -> None:
     captures, link = linked(Metrics(), room=100)
-    captures.offer(captures.credit("orders"), captured(b"x" * 40_000))
+    captures.offer(captures.credit("orders"), None, captured(b"x" * 40_000))
     assert link.taken == []
-    captures.offer(captures.credit("orders"), captured(b"x" * 40_000))
+    captures.offer(captures.credit("orders"), None, captured(b"x" * 40_000))
     assert len(link.taken) == 2
 
 
@@ -165,7 +165,7 @@ def test_what_the_link_does_not_take_is_counted_and_its_place_is_free_again() ->
     metrics = Metrics()
     captures, link = linked(metrics, room=5)
     link.is_there = False
-    captures.offer(captures.credit("orders"), captured())
+    captures.offer(captures.credit("orders"), None, captured())
     captures.flush()
     assert dropped(metrics, "link") == 1
     assert captures.credit("orders").left == 6

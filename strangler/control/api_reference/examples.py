@@ -25,6 +25,15 @@ READY = d.ReadyDocument(
 _LEGACY = d.RecentFigures(rate=31.4, errors=0.0, p95_ms=82.0)
 _CANDIDATE = d.RecentFigures(rate=10.2, errors=0.001, p95_ms=61.5)
 
+RECORDING = (
+    '{"recording":1,"made":"2026-11-23T12:00:00.000Z","by":"strangler 1.0.0","source":"proxy","from":"",'
+    '"redacted":true,"key":"c902e8fc"}\n'
+    '{"at":1795435200.5,"caller":"redacted:fdeb9b27","route":"orders","arm":"legacy","request":{"method":"GET",'
+    '"target":"/api/orders/7","headers":[["Host","shop.example"]],"body":null},"response":{"status":200,'
+    '"headers":[["Content-Type","application/json"]],"body":{"text":"{}"},"ms":12.1}}\n'
+    '{"recorded":{"pairs":1,"bytes":287,"dropped":{"credit":3},"seconds":3600.0,"ended":"time"}}\n'
+)
+
 STATUS = d.StatusDocument(
     version="1.0.0",
     listen="0.0.0.0:8080",

@@ -432,4 +432,20 @@ OPERATIONS: Final = (
         ),
         errors=_LEDGER_ERRORS | {413: "The body is longer than 16 MiB."},
     ),
+    Operation(
+        "POST",
+        "/api/recordings",
+        "Record what the proxy serves, while the connection is open. The first line is the recording's header, then a"
+        ' line a pair, and each second a line `{"recorded": …}` between; the last line has `ended`.',
+        "application/x-ndjson",
+        examples.RECORDING,
+        body=d.RecordingRequest(routes=["orders"], share=10.0, who="ana"),
+        errors={
+            400: "The body is not valid, or it has neither routes nor `all`, or both.",
+            403: "routes.yaml has `evidence: {values: hashed}`, and `redact` is true.",
+            404: _ROUTE,
+            409: "There is a recording already; the detail says whose, and since when.",
+            503: "The redaction key cannot be read.",
+        },
+    ),
 )

@@ -11,6 +11,7 @@ from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.gate import cut_percent
 from strangler.core.ledger_text import meaning_of
 from strangler.core.plain import plain_line
+from strangler.core.recording_text import recording_text
 from strangler.core.rollout_text import waits_phrase
 from strangler.evidence.side_by_side import value_text
 from strangler.evidence.stopped_routes import stopped_text
@@ -48,6 +49,7 @@ def environment() -> "Environment":
         "plain": plain_line,
         "stopped": stopped_text,
         "meaning": meaning_of,
+        "recording_text": recording_text,
         "endpoint_url": endpoint_url,
         "exact": exact_percent,
         "rollout": rollout_text,

@@ -10,6 +10,7 @@ import structlog
 
 from strangler.control.reload import InForce
 from strangler.control.shadow.arms import CapturedArms
+from strangler.control.shadow.captured_limits import within
 from strangler.control.shadow.carrier import EndpointCarrier
 from strangler.control.shadow.comparison import ShadowComparison
 from strangler.control.shadow.counters import ShadowCounters
@@ -126,6 +127,7 @@ class ShadowRunner:
         if credit <= 0:
             self._counters.count_dropped(route.name, reason)
             return
+        captured = within(captured, route.shadow.max_body_bytes)
         size = len(captured.body) + len(captured.response.body)
         self._held.begin(route, size, self._run(captured, route))
 

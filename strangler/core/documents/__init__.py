@@ -44,6 +44,11 @@ from strangler.core.documents.ledger import LedgerImportRequest as LedgerImportR
 from strangler.core.documents.ledger import LedgerRow as LedgerRow
 from strangler.core.documents.ledger import LedgerStep as LedgerStep
 from strangler.core.documents.ledger import LedgerTimes as LedgerTimes
+from strangler.core.documents.recordings import LONGEST_RECORDING_S as LONGEST_RECORDING_S
+from strangler.core.documents.recordings import MAX_RECORDED_BODY as MAX_RECORDED_BODY
+from strangler.core.documents.recordings import RecordedLine as RecordedLine
+from strangler.core.documents.recordings import RecordingProgress as RecordingProgress
+from strangler.core.documents.recordings import RecordingRequest as RecordingRequest
 from strangler.core.documents.replay_results import BadLines as BadLines
 from strangler.core.documents.replay_results import LegacyItself as LegacyItself
 from strangler.core.documents.replay_results import ReplayDocument as ReplayDocument
@@ -94,6 +99,7 @@ from strangler.core.documents.status import QueueStatus as QueueStatus
 from strangler.core.documents.status import ReadyChecks as ReadyChecks
 from strangler.core.documents.status import ReadyDocument as ReadyDocument
 from strangler.core.documents.status import RecentFigures as RecentFigures
+from strangler.core.documents.status import RecordingStatus as RecordingStatus
 from strangler.core.documents.status import RetireStatus as RetireStatus
 from strangler.core.documents.status import RolloutShort as RolloutShort
 from strangler.core.documents.status import RouteKillSwitch as RouteKillSwitch

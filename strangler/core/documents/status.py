@@ -288,6 +288,20 @@ class LedgerStatus(Struct, frozen=True):
     left_out: Annotated[int, Meta(description="Calls of endpoints that the ledger had no room for.")]
 
 
+class RecordingStatus(Struct, frozen=True):
+    """The recording that is under way."""
+
+    who: str
+    since: Time
+    routes: Annotated[list[str] | None, Meta(description="Null: all, and what matches none.")]
+    share: Annotated[float, Meta(description="Percent of the callers.")]
+    redacted: bool
+    pairs: int
+    bytes: int
+    dropped: dict[str, int]
+    left_s: Annotated[float, Meta(description="Seconds until it ends by itself.")]
+
+
 class StatusDocument(Struct, frozen=True):
     """The state of a running proxy."""
 
@@ -309,3 +323,4 @@ class StatusDocument(Struct, frozen=True):
     gates: GatesStatus = GatesStatus()
     slow: Annotated[dict[str, list[SlowEndpoint]], Meta(description="By route, the slowest endpoint first.")] = {}
     ledger: Annotated[LedgerStatus | None, Meta(description="Null if routes.yaml has `ledger: false`.")] = None
+    recording: Annotated[RecordingStatus | None, Meta(description="Null if nothing is recorded.")] = None

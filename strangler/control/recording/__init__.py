@@ -1,0 +1,1 @@
+"""Recording what the proxy serves: one recording at a time, which nobody waits for."""
