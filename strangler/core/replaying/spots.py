@@ -65,6 +65,12 @@ def member_spots(name: str, around: str) -> tuple[Spot, ...]:
     return ((Use.ID, thing), member) if thing else (member,)
 
 
+def reference_spots(name: str) -> tuple[Spot, ...]:
+    """Return the spot of an id in a field of a request that is called as the thing itself: `{"orders": [17, 18]}`."""
+    thing = thing_name(name)
+    return ((Use.ID, thing),) if thing else ()
+
+
 def is_id_segment(segment: str) -> bool:
     """Return True if a decoded segment of a path is a value, and no word: one with a digit may be, as `ord-17`."""
     if not segment or _VERSION.fullmatch(segment):
