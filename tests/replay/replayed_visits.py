@@ -8,7 +8,7 @@ from strangler.core.compare.redaction.redact import Redactor
 from strangler.core.http.head import RawHeaders
 from strangler.core.replaying.given import GivenHeaders, replaced_marks
 from strangler.core.replaying.learned import LearnedValues
-from strangler.core.replaying.places import values_by_place
+from strangler.core.replaying.paired_places import paired_values
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.core.replaying.substitute import Substituted, substitute
 from strangler.recordings.exports.to_gor import SEPARATOR
@@ -105,7 +105,7 @@ def replayed(
         done.append((filled, response))
         if learns:
             target = message.target.decode()
-            values.learn(pair.caller, values_by_place(recorded_response, target), values_by_place(response, target))
+            values.learn(pair.caller, *paired_values(recorded_response, response, target, values.of(pair.caller)))
     return done
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from strangler.core.replaying.edits import Edit, edited, joined_edits, omission, unfilled_marks
-from strangler.core.replaying.learned import CallerValues, Learned, Writing
+from strangler.core.replaying.learned import CallerValues, Learned
 from strangler.core.replaying.slots import Slot, Span, Write, as_json
+from strangler.core.replaying.writings import Writing
 
 
 class FilledText(NamedTuple):
