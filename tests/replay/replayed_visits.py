@@ -1,12 +1,14 @@
 """Visits as recordings, and their requests sent to another instance with what is learned of its responses."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from strangler.core.compare.model.values import Response
 from strangler.core.compare.redaction.redact import Redactor
 from strangler.core.http.head import RawHeaders
-from strangler.core.replaying.given import GivenHeaders, replaced_marks
+from strangler.core.replaying.given import GivenHeaders, read_given, replaced_marks
 from strangler.core.replaying.learned import LearnedValues
 from strangler.core.replaying.paired_places import paired_values
 from strangler.core.replaying.request_message import RequestMessage
@@ -74,6 +76,23 @@ def written_gor(path: Path, visit: Iterable[Exchange]) -> Path:
 
 def _fields(headers: RawHeaders) -> bytes:
     return b"".join(b"%b: %b\r\n" % field for field in headers) + b"\r\n"
+
+
+def imported(path: Path, out: Path, *options: str) -> list[RecordedPair]:
+    """Return the pairs that `strangler record` makes of a file."""
+    command = [sys.executable, "-m", "strangler", "record", "--from", str(path), "-o", str(out), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pairs, bad = made.read(out)
+    assert not bad
+    return pairs
+
+
+def given_by(document: object) -> GivenHeaders:
+    """Return what the file of `--callers` hands in."""
+    given, problems = read_given([], document)
+    assert not problems
+    return given
 
 
 def message_of(pair: RecordedPair) -> RequestMessage:

@@ -5,8 +5,6 @@ Each visit is made at one instance, recorded, and its requests are sent to anoth
 
 import json
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,12 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from strangler.core.compare.model.values import Response
-from strangler.core.replaying.given import GivenHeaders, read_given
 from strangler.core.replaying.substitute import Substituted
 from strangler.recordings.recorded import RecordedPair
-from tests.recordings import made
 from tests.replay.django_apps import CLIENT, CLIENT_SECRET, PASSWORD, django_shop, token_service
-from tests.replay.replayed_visits import recorded, replayed, response_of, written_gor
+from tests.replay.replayed_visits import given_by, imported, recorded, replayed, response_of, written_gor
 from tests.replay.visitor import Exchange, Visitor
 from tests.replay.visits import (
     AUTHORIZATION_STATUSES,
@@ -86,21 +82,12 @@ def _visit(case: Case, applications: dict[str, Ports]) -> list[Exchange]:
     return visit
 
 
-def _imported(folder: Path, visit: list[Exchange], *options: str) -> list[RecordedPair]:
-    """Return the pairs that `strangler record` makes of a visit in GoReplay's form."""
-    gor, out = written_gor(folder / "visit.gor", visit), folder / "imported.rec"
-    command = [sys.executable, "-m", "strangler", "record", "--from", str(gor), "-o", str(out), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    pairs, bad = made.read(out)
-    assert not bad
-    return pairs
-
-
-def _given(document: object) -> GivenHeaders:
-    given, problems = read_given([], document)
-    assert not problems
-    return given
+def _pairs(form: str, visit: list[Exchange], folder: Path, *, redacts: bool) -> list[RecordedPair]:
+    """Return the pairs of a visit, recorded by the project's own writer, or imported from GoReplay's form."""
+    if form == "recording":
+        return recorded(folder / "visit.rec", visit, redacts=redacts)
+    options = () if redacts else ("--no-redact",)
+    return imported(written_gor(folder / "visit.gor", visit), folder / "imported.rec", *options)
 
 
 def _statuses(done: Done) -> list[int]:
@@ -117,12 +104,7 @@ def test_a_visit_with_its_secrets_is_replayed(
     case: Case, form: str, applications: dict[str, Ports], tmp_path: Path
 ) -> None:
     visit = _visit(case, applications)
-    is_recording = form == "recording"
-    pairs = (
-        recorded(tmp_path / "visit.rec", visit, redacts=False)
-        if is_recording
-        else _imported(tmp_path, visit, "--no-redact")
-    )
+    pairs = _pairs(form, visit, tmp_path, redacts=False)
     done = replayed(pairs, applications[case.application].replayed)
     assert _statuses(done) == case.statuses
     assert not _left_out(done)
@@ -135,9 +117,8 @@ def test_a_redacted_visit_is_replayed_with_its_first_secrets_handed_in(
 ) -> None:
     """Passwords come from no response. All other secrets are the other instance's own, and are learned."""
     visit = _visit(case, applications)
-    is_recording = form == "recording"
-    pairs = recorded(tmp_path / "visit.rec", visit, redacts=True) if is_recording else _imported(tmp_path, visit)
-    done = replayed(pairs, applications[case.application].replayed, _given({"*": case.secrets}))
+    pairs = _pairs(form, visit, tmp_path, redacts=True)
+    done = replayed(pairs, applications[case.application].replayed, given_by({"*": case.secrets}))
     assert _statuses(done) == case.statuses
     assert not _left_out(done)
 
@@ -158,7 +139,7 @@ def test_without_learning_a_visit_fails(
     case: Case, redacts: bool, applications: dict[str, Ports], tmp_path: Path
 ) -> None:
     pairs = recorded(tmp_path / "visit.rec", _visit(case, applications), redacts=redacts)
-    done = replayed(pairs, applications[case.application].replayed, _given({"*": case.secrets}), learns=False)
+    done = replayed(pairs, applications[case.application].replayed, given_by({"*": case.secrets}), learns=False)
     failed = [status for status, expected in zip(_statuses(done), case.statuses, strict=True) if status != expected]
     assert len(failed) > len(case.statuses) / 4
 
@@ -178,7 +159,7 @@ def test_a_wrong_total_is_the_difference_that_is_left(applications: dict[str, Po
     ports = applications["shops"]
     visit = shop_visit(ports.recorded).recording
     pairs = recorded(tmp_path / "visit.rec", visit, redacts=True)
-    secrets = _given({"*": {"body:password": PASSWORD}})
+    secrets = given_by({"*": {"body:password": PASSWORD}})
     right, wrong = (replayed(pairs, port, secrets) for port in (ports.replayed, ports.faulty))
     assert _statuses(wrong) == SHOP_STATUSES
     expected = _totals([response_of(pair) for pair in pairs])
@@ -200,7 +181,7 @@ def test_a_session_is_handed_in_as_cookies(applications: dict[str, Ports], tmp_p
     port = applications["shops"].replayed
     visitor = sign_in(port)
     cookies = "; ".join(f"{name}={visitor.cookie(name)}" for name in ("sessionid", "csrftoken"))
-    done = replayed(pairs, port, _given({pairs[0].caller: {"Cookie": cookies}}))
+    done = replayed(pairs, port, given_by({pairs[0].caller: {"Cookie": cookies}}))
     assert _statuses(done) == SHOP_STATUSES[5:]
     assert not _left_out(done)
     assert _statuses(replayed(pairs, port)) != SHOP_STATUSES[5:]
@@ -212,6 +193,6 @@ def test_a_token_is_handed_in_as_a_field(applications: dict[str, Ports], tmp_pat
     pairs = recorded(tmp_path / "visit.rec", visit, redacts=True)
     port = applications["services"].replayed
     tokens = grant(Visitor(port))
-    done = replayed(pairs, port, _given({"*": {"Authorization": f"Bearer {tokens['access_token']}"}}))
+    done = replayed(pairs, port, given_by({"*": {"Authorization": f"Bearer {tokens['access_token']}"}}))
     assert _statuses(done) == TOKEN_STATUSES[1:7]
     assert _statuses(replayed(pairs, port)) != TOKEN_STATUSES[1:7]
