@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from strangler.core.compare.model.media import Body, MediaType, body_of, parse_media_type
 from strangler.core.compare.multipart import MAX_NESTED, delimiter_of
-from strangler.core.replaying.filled_texts import SlottedText, filled
-from strangler.core.replaying.learned import CallerValues
+from strangler.core.replaying.filled_texts import Filling, SlottedText, filled
 from strangler.core.replaying.slots import Slot, as_field, as_json, form_slots, json_slots
-from strangler.core.replaying.spots import field_spots
+from strangler.core.replaying.spots import field_spots, reference_spots
 
 _ERRORS = "surrogateescape"
 _JSON_START = re.compile(r"\ufeff?\s*[\[{]")
@@ -28,30 +27,28 @@ class FilledBody(NamedTuple):
     """Whether it still has the mark of a secret, which could not be left out."""
 
 
-def filled_body(
-    body: bytes, media: MediaType | None, around: str, values: CallerValues, *, depth: int = 0
-) -> FilledBody:
+def filled_body(body: bytes, media: MediaType | None, around: str, filling: Filling, *, depth: int = 0) -> FilledBody:
     """Return a body with learned values; a binary one as it is. `around`: what the request is about."""
     kind = body_of(media)
     if kind is Body.MULTIPART and depth < MAX_NESTED:
-        return _filled_parts(body, media, around, values, depth + 1)
+        return _filled_parts(body, media, around, filling, depth + 1)
     if kind in (Body.BINARY, Body.MULTIPART):
         return FilledBody(body)
-    done = filled(_slotted(body.decode("utf-8", _ERRORS), kind, around, values), values)
+    done = filled(_slotted(body.decode("utf-8", _ERRORS), kind, around, filling), filling)
     return FilledBody(done.text.encode("utf-8", _ERRORS), done.left_out, done.is_stuck)
 
 
-def _slotted(text: str, kind: Body, around: str, values: CallerValues) -> SlottedText:
+def _slotted(text: str, kind: Body, around: str, filling: Filling) -> SlottedText:
     """Return a text with its slots. JSON is known by its media type, or by its start where it is no form."""
     if kind is Body.FORM:
         return SlottedText(text, lambda _: form_slots(text, around), as_field, "body")
     if kind in (Body.JSON, Body.NDJSON) or _JSON_START.match(text):
-        return SlottedText(text, lambda every: _members(text, around, values, every), as_json, "body")
+        return SlottedText(text, lambda every: _members(text, around, filling, every), as_json, "body")
     return SlottedText(text, lambda _: (), escape if kind in (Body.XML, Body.HTML) else str, "body")
 
 
-def _members(text: str, around: str, values: CallerValues, every: bool) -> Iterable[Slot]:
-    return json_slots(text, around, None if every else values.has_text)
+def _members(text: str, around: str, filling: Filling, every: bool) -> Iterable[Slot]:
+    return json_slots(text, around, None if every else filling.values.has_text)
 
 
 # Multipart
@@ -67,13 +64,13 @@ class _Part(NamedTuple):
     name: str
 
 
-def _filled_parts(body: bytes, media: MediaType | None, around: str, values: CallerValues, depth: int) -> FilledBody:
+def _filled_parts(body: bytes, media: MediaType | None, around: str, filling: Filling, depth: int) -> FilledBody:
     """Fill each part. One that is left with the mark of a secret is left out with its head."""
     pieces: list[bytes] = []
     left_out: list[str] = []
     at = 0
     for part in _parts(body, media):
-        done = _filled_part(body[part.data : part.end], part, around, values, depth)
+        done = _filled_part(body[part.data : part.end], part, around, filling, depth)
         if done.is_stuck:
             pieces.append(body[at : part.start])
             left_out.append(f"body:{part.name}")
@@ -84,14 +81,17 @@ def _filled_parts(body: bytes, media: MediaType | None, around: str, values: Cal
     return FilledBody(b"".join([*pieces, body[at:]]), tuple(left_out))
 
 
-def _filled_part(data: bytes, part: _Part, around: str, values: CallerValues, depth: int) -> FilledBody:
+def _filled_part(data: bytes, part: _Part, around: str, filling: Filling, depth: int) -> FilledBody:
     """Fill a part: a field that is a learned value as a whole, in its own spot, else as a body of its kind."""
     if body_of(part.media) is Body.TEXT:
         text = data.decode("utf-8", _ERRORS)
-        replayed = values.at(text, field_spots(part.name, around)) if text else None
+        spots = (*field_spots(part.name, around), *reference_spots(part.name))
+        replayed = filling.values.at(text, spots) if text else None
         if replayed is not None:
             return FilledBody(replayed.text.encode("utf-8", _ERRORS))
-    return filled_body(data, part.media, around, values, depth=depth)
+    done = filled_body(data, part.media, around, filling, depth=depth)
+    given = filling.by_place.get(f"body:{part.name}".lower()) if done.is_stuck else None
+    return done if given is None else FilledBody(given.encode("utf-8", _ERRORS))
 
 
 def _parts(body: bytes, media: MediaType | None) -> list[_Part]:

@@ -1,13 +1,14 @@
 """Texts of a request filled with learned values: those of slots first, then those that can be known anywhere."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
 from strangler.core.replaying.edits import Edit, edited, joined_edits, omission, unfilled_marks
-from strangler.core.replaying.learned import CallerValues, Learned, Writing
-from strangler.core.replaying.slots import Slot, Write, as_json
+from strangler.core.replaying.learned import CallerValues, Learned
+from strangler.core.replaying.slots import Slot, Span, Write, as_json
+from strangler.core.replaying.writings import Writing
 
 
 class FilledText(NamedTuple):
@@ -28,11 +29,21 @@ class SlottedText(NamedTuple):
     """The name of the whole text."""
 
 
-def filled(source: SlottedText, values: CallerValues) -> FilledText:
-    """Return a text with learned values, and without what still holds the mark of a secret."""
-    text = source.text
+class Filling(NamedTuple):
+    """The values for a request: learned ones, and those that are handed in, by lower-case places."""
+
+    values: CallerValues
+    by_place: Mapping[str, str]
+
+
+def filled(source: SlottedText, filling: Filling) -> FilledText:
+    """Return a text with learned values and those that are handed in, without what still holds the mark of a secret."""
+    text, values = source.text, filling.values
     fills = joined_edits(_slot_edits(source, values), _edits_within(source, values)) if values.may_replace(text) else []
     marks = unfilled_marks(text, fills) if "redacted" in text.lower() else []
+    if marks and filling.by_place:
+        fills = joined_edits(_given_edits(source, marks, filling.by_place), fills)
+        marks = unfilled_marks(text, fills)
     if not marks:
         return FilledText(edited(text, fills))
     gone = omission(source.slots(True), marks)
@@ -49,6 +60,14 @@ def _slot_edits(source: SlottedText, values: CallerValues) -> list[Edit]:
             write = (slot.retype if replayed.is_retyped else None) or slot.write
             found.append(Edit(*slot.span, write(replayed.text)))
     return found
+
+
+def _given_edits(source: SlottedText, marks: Sequence[Span], by_place: Mapping[str, str]) -> Iterator[Edit]:
+    """Yield the edits that hand in values at places with marks."""
+    for slot in source.slots(True):
+        value = None if slot.value is None else by_place.get(slot.place.lower())
+        if value is not None and any(slot.span[0] <= start and end <= slot.span[1] for start, end in marks):
+            yield Edit(*slot.span, slot.write(value))
 
 
 def _edits_within(source: SlottedText, values: CallerValues) -> list[Edit]:

@@ -1,7 +1,8 @@
 """Values found in a response, each with its place and with what it is called in later requests."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from strangler.core.compare.model.values import Node
@@ -10,6 +11,10 @@ from strangler.core.replaying.spots import Spot, field_spots, member_spots, path
 MAX_VALUES = 10_000
 MAX_VALUE = 8192
 """The longest value in characters: twice the longest cookie, and longer than usual JSON Web Tokens."""
+
+SHORT_URL = 256
+MANY_URLS = 4096
+"""The links that are kept with their values: those of pages are mostly the same on both sides."""
 
 
 class Place(NamedTuple):
@@ -51,16 +56,8 @@ class FoundValues:
 
     def add_url(self, base: Place, url: str) -> None:
         """Add the values of a URL at a place: those in its path, and the parameters of query and fragment."""
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return
-        for _, written, family, spots in segment_spots(parts.path):
-            self._add_part(base, family, unquote(written), spots)
-        for parameter in (*parts.query.split("&"), *parts.fragment.split("&")):
-            name, _, written = parameter.partition("=")
-            plain = unquote_plus(name)
-            self._add_part(base, f"query:{plain}", unquote_plus(written), field_spots(plain, path_thing(parts.path)))
+        for family, text, spots in _url_parts(url) if len(url) <= SHORT_URL else _url_parts.__wrapped__(url):
+            self._add_part(base, family, text, spots)
 
     def _add_part(self, base: Place, family: str, text: str, spots: tuple[Spot, ...]) -> None:
         whole = f"{base.family} {family}"
@@ -70,30 +67,66 @@ class FoundValues:
         self.add(Place(whole, (*base.position, at)), text, spots)
 
 
+@lru_cache(MANY_URLS)
+def _url_parts(url: str) -> list[tuple[str, str, tuple[Spot, ...]]]:
+    """Return the values of a URL, each with its family and spots."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return []
+    found = [(family, unquote(written), spots) for _, written, family, spots in segment_spots(parts.path)]
+    if parts.query or parts.fragment:
+        around = path_thing(parts.path)
+        for parameter in (*parts.query.split("&"), *parts.fragment.split("&")):
+            name, _, written = parameter.partition("=")
+            plain = unquote_plus(name)
+            found.append((f"query:{plain}", unquote_plus(written), field_spots(plain, around)))
+    return found
+
+
+NodePlace: TypeAlias = tuple[str, tuple[int, ...], str, str]
+"""The place of a node of a JSON tree as family and position, the name of its member, and what is around it."""
+
+
 def add_tree(root: Node, path: str, found: FoundValues) -> None:
     """Add the scalars of a JSON tree, in the order of the document."""
-    stack: list[tuple[Node, Place, str, str]] = [(root, Place(path), "", found.about)]
+    add_node(root, (path, (), "", found.about), found)
+
+
+def add_node(root: Node, at: NodePlace, found: FoundValues) -> None:
+    """Add the scalars of a part of a JSON tree, in the order of the document."""
+    stack: list[tuple[Node, NodePlace]] = [(root, at)]
     while stack and not found.is_full:
-        node, place, name, around = stack.pop()
+        node, (family, position, name, around) = stack.pop()
         if isinstance(node, dict):
             inner = thing_name(name) or around
-            stack += [(node[key], Place(f"{place.family}.{key}", place.position), key, inner) for key in reversed(node)]
+            stack += [(node[key], (f"{family}.{key}", position, key, inner)) for key in reversed(node)]
         elif isinstance(node, list):
-            family = place.family + "[*]"
-            last = min(len(node), MAX_VALUES) - 1
-            stack += [(node[at], Place(family, (*place.position, at)), name, around) for at in range(last, -1, -1)]
+            last, within = min(len(node), MAX_VALUES) - 1, f"{family}[*]"
+            stack += [(node[row], (within, (*position, row), name, around)) for row in range(last, -1, -1)]
         else:
-            _add_scalar(node, place, name, around, found)
+            add_scalar(node, (family, position, name, around), found)
 
 
-def _add_scalar(node: Node, place: Place, name: str, around: str, found: FoundValues) -> None:
+def add_scalar(node: Node, at: NodePlace, found: FoundValues) -> None:
+    """Add a scalar of a JSON tree; of a URL its values."""
+    family, position, name, around = at
+    text = scalar_text(node)
+    if is_url(text):
+        found.add_url(Place(family, position), text)
+    else:
+        found.add(Place(family, position), text, member_spots(name, around), is_literal=not isinstance(node, str))
+
+
+def scalar_text(node: Node) -> str:
+    """Return the text of a scalar; that of null is empty."""
+    if isinstance(node, str):
+        return node
     if isinstance(node, bool):
-        text = "true" if node else "false"
-    elif isinstance(node, str):
-        text = node
-    else:
-        text = node.decode() if isinstance(node, bytes) else ""
-    if text.startswith(("/", "http://", "https://")):
-        found.add_url(place, text)
-    else:
-        found.add(place, text, member_spots(name, around), is_literal=not isinstance(node, str))
+        return "true" if node else "false"
+    return node.decode() if isinstance(node, bytes) else ""
+
+
+def is_url(text: str) -> bool:
+    """Return True if a text of a JSON tree is read as a URL, or as its path."""
+    return text.startswith(("/", "http://", "https://"))

@@ -3,6 +3,9 @@
 They are set in every request of a caller: a field takes the place of all recorded ones of its name, and those of a
 caller go before those of all. The cookies of a Cookie field take the place of the recorded ones of their names alone.
 They go before learned values, and are learned themselves for the mark of a secret that they replace (`replaced_marks`).
+
+A place of a request, such as `body:password`, may stand for the name of a field: its value is put where there is the
+mark of a secret at that place of which nothing was learned. The account of a replay names those places.
 """
 
 import re
@@ -22,7 +25,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ERRORS = "surrogateescape"
 
 Fields = dict[str, tuple[str, str]]
-"""Lower-case name to name and value."""
+"""Lower-case name of a field, or of a place, to name and value."""
+
+EVERY_CALLER = "*"
+"""The name of all callers."""
+_PLACES = ("body:", "query:", "cookie:", "header:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class GivenHeaders:
     by_caller: Mapping[str, Fields] = field(default_factory=dict, repr=False)
 
     def of(self, caller: str) -> Fields:
-        return {**self.for_all, **self.by_caller.get(caller, {})}
+        return {**self.for_all, **self.by_caller.get(EVERY_CALLER, {}), **self.by_caller.get(caller, {})}
 
 
 PlaceOf = Callable[[str | None, str | None], str]
@@ -101,7 +108,10 @@ def _fields(caller: str, headers: dict[object, object], place_of: PlaceOf, probl
 
 def _problem(name: object, value: object) -> str | None:
     """Return what is wrong with a field; the value, which may be a secret, is not repeated."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if isinstance(name, str) and ":" in name:
+        if not name.lower().startswith(_PLACES):
+            return "this is no place of a request; write it as the account of a replay has it, such as body:password"
+    elif not isinstance(name, str) or not _NAME.fullmatch(name):
         return "this is no name of a header field"
     if name.lower() in _FORBIDDEN:
         return "this field belongs to the connection and cannot be set"
@@ -118,9 +128,14 @@ def _repeated(name: str, fields: Fields) -> str | None:
     return "the field is given twice" if name.lower() in fields else None
 
 
+def values_of_places(given: Fields) -> dict[str, str]:
+    """Return the values that are handed in for places, by their lower-case names."""
+    return {name: value for name, (_, value) in given.items() if ":" in name}
+
+
 def with_given(headers: RawHeaders, given: Fields) -> RawHeaders:
     """Return the fields of a request with those that are handed in, each where the first of its name stood."""
-    waiting = dict(given)
+    waiting = {name: field for name, field in given.items() if ":" not in name}
     result: RawHeaders = []
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").lower()

@@ -5,34 +5,22 @@ percent-encoded or escaped; any other only in its own spot. A mark of a redacted
 stands wherever the secret stood. Memory is bounded for each caller, and for all of them together.
 """
 
-import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
-from enum import Enum, auto
-from html import escape
 from typing import NamedTuple
-from urllib.parse import quote, quote_plus
 
 from strangler.core.http.cookies import MAX_COOKIES
 from strangler.core.privacy.secrets import MARK
 from strangler.core.replaying.found_values import FoundValue, Place
 from strangler.core.replaying.needles import Hit, Needles, anchor_of, words_of
 from strangler.core.replaying.spots import Spot, is_distinctive
+from strangler.core.replaying.writings import Writing, writings_of
 
 MAX_PAIRS = 2000
 MAX_CALLER_BYTES = 1024 * 1024
 MAX_ALL_BYTES = 256 * 1024 * 1024
 _PAIR_BYTES = 500
 """The bytes that a pair takes beside its texts."""
-
-
-class Writing(Enum):
-    """How a value is written in a text."""
-
-    PLAIN = auto()  # as the text around it writes values
-    PERCENT = auto()
-    JSON = auto()
-    HTML = auto()
 
 
 class Replaced(NamedTuple):
@@ -79,14 +67,17 @@ class CallerValues:
         A value that both have at one place replaces what was learned of it. Nothing is learned of a value that the
         other side has at a place that is alike, since the rows may stand in another order.
         """
-        both = {(place.family, value.text) for place, value in replayed.items()}
+        both: set[tuple[str, str]] | None = None
         for place, left in recorded.items():
             right = replayed.get(place)
             if right is None or place.family.startswith("cookie:"):
                 continue
             if left.text == right.text:
                 self._forget(left)
-            elif (place.family, left.text) not in both:
+                continue
+            if both is None:
+                both = {(place.family, value.text) for place, value in replayed.items()}
+            if (place.family, left.text) not in both:
                 self._put_pair(left, right)
         self._learn_cookies(recorded, replayed)
 
@@ -122,6 +113,9 @@ class CallerValues:
             self._keep((spot, recorded), Replaced(replayed, is_retyped))
 
     def _keep(self, key: _Key, replayed: Replaced) -> None:
+        if self._pairs.get(key) == replayed:
+            self._pairs.move_to_end(key)
+            return
         self._drop(key)
         if _size(key, replayed) > self._max_bytes:
             return
@@ -129,7 +123,7 @@ class CallerValues:
         self._count(key, 1)
         self.size += _size(key, replayed)
         if key[0] is None:
-            for needle, writing in _written(key[1]).items():
+            for needle, writing in writings_of(key[1]).items():
                 self._needles.add(needle, Learned(replayed.text, writing))
         while len(self._pairs) > self._max_pairs or self.size > self._max_bytes:
             self._drop(next(iter(self._pairs)))
@@ -139,7 +133,7 @@ class CallerValues:
         self._texts[text] += change
         if not self._texts[text]:
             del self._texts[text]
-        for needle in _written(text) if key[0] is None else (text,):
+        for needle in writings_of(text) if key[0] is None else (text,):
             anchor = anchor_of(needle).encode()
             self._anchors[anchor] += change
             if not self._anchors[anchor]:
@@ -147,8 +141,9 @@ class CallerValues:
 
     def _forget(self, value: FoundValue) -> None:
         """Forget what replaced a value, which now is the same on both sides."""
-        for spot in (None, *value.spots):
-            self._drop((spot, value.text))
+        if value.text in self._texts:
+            for spot in (None, *value.spots):
+                self._drop((spot, value.text))
 
     def _drop(self, key: _Key) -> None:
         replayed = self._pairs.pop(key, None)
@@ -157,7 +152,7 @@ class CallerValues:
         self.size -= _size(key, replayed)
         self._count(key, -1)
         if key[0] is None:
-            for needle, writing in _written(key[1]).items():
+            for needle, writing in writings_of(key[1]).items():
                 self._needles.remove(needle, Learned(replayed.text, writing))
 
     def at(self, text: str, spots: Iterable[Spot]) -> Replaced | None:
@@ -186,28 +181,6 @@ class CallerValues:
 
 def _size(key: _Key, replayed: Replaced) -> int:
     return _PAIR_BYTES + len(key[1]) + len(replayed.text)
-
-
-def _written(value: str) -> dict[str, Writing]:
-    """Return the ways of writing a value that texts within other texts use."""
-    written = {value: Writing.PLAIN}
-    percent = quote(value, safe="", errors="surrogateescape")
-    forms = [
-        (percent, Writing.PERCENT),
-        (_lower_escapes(percent), Writing.PERCENT),
-        (quote_plus(value, errors="surrogateescape"), Writing.PERCENT),
-        (json.dumps(value)[1:-1], Writing.JSON),
-        (value.replace("/", "\\/"), Writing.JSON),
-        (escape(value), Writing.HTML),
-    ]
-    for form, writing in forms:
-        written.setdefault(form, writing)
-    return written
-
-
-def _lower_escapes(text: str) -> str:
-    first, *others = text.split("%")
-    return "%".join([first, *(other[:2].lower() + other[2:] for other in others)])
 
 
 class LearnedValues:

@@ -1,12 +1,13 @@
 """Places of a page: hidden fields by their form, what meta elements name, ids in links, and JSON in scripts."""
 
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from selectolax.lexbor import LexborNode
 
 from strangler.core.compare.markup.html_nodes import parse_nodes
 from strangler.core.compare.model.tree import Json, parse_json
-from strangler.core.replaying.found_values import FoundValues, Place, add_tree
+from strangler.core.replaying.found_values import MANY_URLS, SHORT_URL, FoundValues, Place, add_tree
 from strangler.core.replaying.spots import field_spots, is_id_segment
 
 _SENT_BACK = "form, input[type=hidden i], meta[name], a[href], script[type='application/json' i]"
@@ -43,6 +44,11 @@ def _attribute(node: LexborNode, name: str) -> str:
 
 def _words(url: str) -> str:
     """Return the path of a URL with `{}` for its values."""
+    return _words_of(url) if len(url) <= SHORT_URL else _words_of.__wrapped__(url)
+
+
+@lru_cache(MANY_URLS)
+def _words_of(url: str) -> str:
     try:
         path = urlsplit(url).path
     except ValueError:

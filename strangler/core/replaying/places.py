@@ -24,15 +24,21 @@ _VALIDATORS = frozenset({"etag", "last-modified"})
 def values_by_place(response: Response, target: str) -> dict[Place, FoundValue]:
     """Return the values of a response by place. `target`: that of the request, which says what `$.id` is the id of."""
     found = FoundValues(path_thing(target))
-    _add_headers(response, found)
-    body = undo_codings(response.body, response.field_values(b"content-encoding"), MAX_BODY_BYTES)
-    if isinstance(body, Reason) or not body:
-        return found.values
-    _add_body(content_of(response, body), found)
+    add_headers(response, found)
+    content = content_within(response)
+    if content is not None:
+        add_content(content, found)
     return found.values
 
 
-def _add_headers(response: Response, found: FoundValues) -> None:
+def content_within(response: Response) -> Content | None:
+    """Return the content of a response; None if there is none, or one that is too long or cannot be decoded."""
+    body = undo_codings(response.body, response.field_values(b"content-encoding"), MAX_BODY_BYTES)
+    return None if isinstance(body, Reason) or not body else content_of(response, body)
+
+
+def add_headers(response: Response, found: FoundValues) -> None:
+    """Add the values of cookies, of URLs in fields, and of fields that are sent back."""
     for raw_name, raw_value in response.headers:
         name = raw_name.decode("latin-1").lower()
         if name == "set-cookie":
@@ -54,7 +60,8 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _add_body(content: Content, found: FoundValues) -> None:
+def add_content(content: Content, found: FoundValues) -> None:
+    """Add the values of a page or of JSON."""
     if content.kind is Body.BINARY and not content.looks_like_json:
         return
     text = content.text

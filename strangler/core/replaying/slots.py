@@ -17,6 +17,7 @@ from strangler.core.replaying.spots import (
     field_spots,
     member_spots,
     path_thing,
+    reference_spots,
     segment_spots,
     thing_name,
 )
@@ -106,7 +107,7 @@ def form_slots(
             yield Slot(
                 (begin, at + len(part)),
                 unquote_plus(value, errors=_ERRORS),
-                field_spots(plain, around),
+                (*field_spots(plain, around), *reference_spots(plain)),
                 write,
                 f"{place}:{plain[:_MAX_PLACE]}",
                 (at, at + len(part)),
@@ -203,7 +204,7 @@ def _scalar(top: _ContainerState, token: re.Match[str]) -> Slot:
     start, end = token.span()
     name = top.key if top.is_object else top.name
     outer = (top.key_start if top.is_object and top.key_start >= 0 else start, end)
-    spots = (*member_spots(name, top.around), (Use.FIELD, name.lower()))
+    spots = (*member_spots(name, top.around), (Use.FIELD, name.lower()), *reference_spots(name))
     place = f"body:{_inner_path(top)}"
     if token[0][0] == '"' and len(token[0]) > 1:
         return Slot((start, end), _plain(token[0]), spots, as_text, place, outer, top.group, as_literal)

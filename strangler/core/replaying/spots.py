@@ -7,6 +7,7 @@ the `17` of `/orders/17` are all the id of an `order`.
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -30,11 +31,18 @@ _VERSION = re.compile(r"v\d{1,3}(?:\.\d{1,3})*", re.ASCII | re.IGNORECASE)
 _DIGIT = re.compile(r"\d", re.ASCII)
 _ES = re.compile(r"(?:ss|x|ch|sh)es\Z")
 _MAX_NAME = 128
+_MANY_NAMES = 4096
+"""The names that are kept with what they mean: most of an application's stand in each response."""
 
 
 def thing_name(name: str) -> str:
     """Return what a name stands for, without case, separators and plural: `Order-Items` -> `orderitem`."""
-    return _singular("".join(_WORDS.findall(name[:_MAX_NAME])).lower())
+    return _thing_name(name[:_MAX_NAME])
+
+
+@lru_cache(_MANY_NAMES)
+def _thing_name(name: str) -> str:
+    return _singular("".join(_WORDS.findall(name)).lower())
 
 
 def _singular(word: str) -> str:
@@ -47,10 +55,15 @@ def _singular(word: str) -> str:
 
 def identified(name: str, around: str) -> str:
     """Return what a field of this name identifies: `order` for `order_id`, `around` for `id`; empty if it is no id."""
-    words = [word.lower() for word in _WORDS.findall(name[:_MAX_NAME])]
-    if not words or words[-1] not in _ID_WORDS:
-        return ""
-    return thing_name("".join(words[:-1])) or around
+    thing = _identified(name[:_MAX_NAME])
+    return "" if thing is None else thing or around
+
+
+@lru_cache(_MANY_NAMES)
+def _identified(name: str) -> str | None:
+    """Return what a name says that it identifies, empty if it does not say; None if it is no id."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return thing_name("".join(words[:-1])) if words and words[-1] in _ID_WORDS else None
 
 
 def field_spots(name: str, around: str = "") -> tuple[Spot, ...]:
@@ -61,12 +74,28 @@ def field_spots(name: str, around: str = "") -> tuple[Spot, ...]:
 
 def member_spots(name: str, around: str) -> tuple[Spot, ...]:
     """Return the spots of a member of a JSON object. `around`: what the object is."""
+    return _member_spots(name, around) if len(name) <= _MAX_NAME else _member_spots.__wrapped__(name, around)
+
+
+@lru_cache(_MANY_NAMES)
+def _member_spots(name: str, around: str) -> tuple[Spot, ...]:
     thing, member = identified(name, around), (Use.MEMBER, f"{around}.{name.lower()}")
     return ((Use.ID, thing), member) if thing else (member,)
 
 
+def reference_spots(name: str) -> tuple[Spot, ...]:
+    """Return the spot of an id in a field of a request that is called as the thing itself: `{"orders": [17, 18]}`."""
+    thing = thing_name(name)
+    return ((Use.ID, thing),) if thing else ()
+
+
 def is_id_segment(segment: str) -> bool:
     """Return True if a decoded segment of a path is a value, and no word: one with a digit may be, as `ord-17`."""
+    return _is_id_segment(segment) if len(segment) <= _MAX_NAME else _is_id_segment.__wrapped__(segment)
+
+
+@lru_cache(_MANY_NAMES)
+def _is_id_segment(segment: str) -> bool:
     if not segment or _VERSION.fullmatch(segment):
         return False
     return is_value(segment) or _DIGIT.search(segment) is not None or MARK.search(segment) is not None

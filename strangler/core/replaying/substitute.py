@@ -14,8 +14,8 @@ from strangler.core.compare.model.values import Reason
 from strangler.core.http.head import RawHeaders
 from strangler.core.replaying.edits import has_mark
 from strangler.core.replaying.filled_bodies import FilledBody, filled_body
-from strangler.core.replaying.filled_texts import FilledText, SlottedText, filled
-from strangler.core.replaying.given import Fields, with_given
+from strangler.core.replaying.filled_texts import FilledText, Filling, SlottedText, filled
+from strangler.core.replaying.given import Fields, values_of_places, with_given
 from strangler.core.replaying.learned import CallerValues
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.core.replaying.slots import (
@@ -37,6 +37,7 @@ _KEPT = frozenset({"host", "content-type", "content-length", "content-encoding",
 """Fields that say how the message is read, not what it means."""
 _HIDING = frozenset({b"authorization", b"proxy-authorization", b"content-encoding"})
 """Fields that may hide a mark: by Base64, or by the coding of the body."""
+_NOTHING = Filling(CallerValues(), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,14 @@ class Substituted:
 
 
 def substitute(request: RequestMessage, values: CallerValues, given: Fields | None = None) -> Substituted:
-    """Return a recorded request with learned values, and with the header fields that are handed in for its caller."""
+    """Return a recorded request with learned values, and with what is handed in for its caller."""
     if not given and not len(values) and not _may_have_mark(request):
         return Substituted(request)
+    filling = Filling(values, values_of_places(given) if given else {})
     target = request.target.decode("utf-8", _ERRORS)
-    path = _filled_url(target, 0, "", "path", values)
-    headers, omitted, stuck = _filled_headers(request.headers, values, given or {})
-    body, is_decoded = _filled_content(request, path_thing(target), values)
+    path = _filled_url(target, 0, "", "path", filling)
+    headers, omitted, stuck = _filled_headers(request.headers, filling, given or {})
+    body, is_decoded = _filled_content(request, path_thing(target), filling)
     if body.body is not request.body:
         headers = _with_length(headers, len(body.body), is_decoded=is_decoded)
     unsendable = (*(["path"] if path.is_stuck else []), *stuck, *(["body"] if body.is_stuck else []))
@@ -75,11 +77,11 @@ def _may_have_mark(request: RequestMessage) -> bool:
     return any(b"redacted" in value.lower() or name.lower() in _HIDING for name, value in request.headers)
 
 
-def _filled_url(url: str, start: int, place: str, whole: str, values: CallerValues) -> FilledText:
+def _filled_url(url: str, start: int, place: str, whole: str, filling: Filling) -> FilledText:
     def slots(_: bool) -> "list[Slot]":
         return [*target_slots(url, start=start, place=place)]
 
-    done = filled(SlottedText(url, slots, as_parameter, whole), values)
+    done = filled(SlottedText(url, slots, as_parameter, whole), filling)
     return done._replace(text=_without_empty_query(done.text)) if done.left_out else done
 
 
@@ -92,9 +94,7 @@ def _without_empty_query(url: str) -> str:
 # Headers
 
 
-def _filled_headers(
-    headers: RawHeaders, values: CallerValues, given: Fields
-) -> tuple[RawHeaders, list[str], list[str]]:
+def _filled_headers(headers: RawHeaders, filling: Filling, given: Fields) -> tuple[RawHeaders, list[str], list[str]]:
     """Return the fields, the places that are left out, and those with a mark that must not be left out."""
     kept: RawHeaders = []
     left_out: list[str] = []
@@ -104,7 +104,10 @@ def _filled_headers(
         if name in given and name != "cookie":
             kept.append((raw_name, raw_value))
             continue
-        done = _filled_header(name, raw_value.decode("utf-8", _ERRORS), values)
+        done = _filled_header(name, raw_value.decode("utf-8", _ERRORS), filling)
+        by_hand = filling.by_place.get(f"header:{name}") if done.is_stuck else None
+        if by_hand is not None:
+            done = FilledText(by_hand)
         left_out += done.left_out
         if done.is_stuck and name in _KEPT:
             stuck.append(f"header:{name}")
@@ -113,33 +116,33 @@ def _filled_headers(
     return kept, left_out, stuck
 
 
-def _filled_header(name: str, value: str, values: CallerValues) -> FilledText:
+def _filled_header(name: str, value: str, filling: Filling) -> FilledText:
     place = f"header:{name}"
     if name == "cookie":
-        return filled(SlottedText(value, lambda _: cookie_slots(value), as_cookie, place), values)
+        return filled(SlottedText(value, lambda _: cookie_slots(value), as_cookie, place), filling)
     if name in _URLS:
         authority = value.find("//") + 2 if "//" in value else 0
         path = value.find("/", authority)
-        return _filled_url(value, path if path >= 0 else len(value), f"{place} ", place, values)
+        return _filled_url(value, path if path >= 0 else len(value), f"{place} ", place, filling)
     if name in ("authorization", "proxy-authorization") and value[:6].lower() == "basic ":
-        return _filled_basic(value, place, values)
+        return _filled_basic(value, place, filling)
     if name in _TAG_LISTS:
-        return filled(SlottedText(value, lambda _: tag_slots(value, name), as_header, place), values)
+        return filled(SlottedText(value, lambda _: tag_slots(value, name), as_header, place), filling)
     if name in _KEPT:
-        return filled(SlottedText(value, lambda _: (), as_header, place), CallerValues())
+        return filled(SlottedText(value, lambda _: (), as_header, place), _NOTHING)
     use = (Use.HEADER, "last-modified" if name in _DATES else name)
     whole = Slot((0, len(value)), value, (use,), as_header, place)
-    return filled(SlottedText(value, lambda _: [whole], as_header, place), values)
+    return filled(SlottedText(value, lambda _: [whole], as_header, place), filling)
 
 
-def _filled_basic(value: str, place: str, values: CallerValues) -> FilledText:
+def _filled_basic(value: str, place: str, filling: Filling) -> FilledText:
     """Fill credentials of the scheme Basic (RFC 7617), whose Base64 hides `user:password`."""
     scheme, _, written = value.partition(" ")
     try:
         plain = base64.b64decode(written.strip(), validate=True).decode("utf-8", _ERRORS)
     except (binascii.Error, ValueError):
-        return filled(SlottedText(value, lambda _: (), as_header, place), values)
-    done = filled(SlottedText(plain, lambda _: (), str, place), values)
+        return filled(SlottedText(value, lambda _: (), as_header, place), filling)
+    done = filled(SlottedText(plain, lambda _: (), str, place), filling)
     if done.text == plain:
         return FilledText(value, done.left_out, done.is_stuck)
     encoded = base64.b64encode(done.text.encode("utf-8", _ERRORS)).decode()
@@ -149,14 +152,14 @@ def _filled_basic(value: str, place: str, values: CallerValues) -> FilledText:
 # Body
 
 
-def _filled_content(request: RequestMessage, around: str, values: CallerValues) -> tuple[FilledBody, bool]:
+def _filled_content(request: RequestMessage, around: str, filling: Filling) -> tuple[FilledBody, bool]:
     """Return the filled body, and whether its content codings are undone; the body itself if nothing changes."""
     codings = [value for name, value in request.headers if name.lower() == b"content-encoding"]
     plain = undo_codings(request.body, codings)
     if isinstance(plain, Reason) or not plain:
         return FilledBody(request.body), False
     content_type = request.field_value(b"content-type")
-    done = filled_body(plain, parse_media_type(content_type) if content_type else None, around, values)
+    done = filled_body(plain, parse_media_type(content_type) if content_type else None, around, filling)
     done = done._replace(is_stuck=done.is_stuck or has_mark(done.body))  # also where no slot could be found
     if done.body == plain:
         return done._replace(body=request.body), False

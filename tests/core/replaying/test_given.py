@@ -3,8 +3,13 @@
 import pytest
 
 from strangler.core.replaying.given import GivenHeaders, read_given, with_given
+from strangler.core.replaying.learned import CallerValues
+from strangler.core.replaying.request_message import RequestMessage
 from strangler.core.replaying.substitute import substitute
 from tests.core.replaying.conversations import fields_of, learned, request, response
+
+MARKED = "redacted:0a1b2c3d"
+_FORM = "application/x-www-form-urlencoded"
 
 
 def test_a_callers_field_goes_before_that_of_all() -> None:
@@ -68,6 +73,12 @@ def test_what_is_handed_in_goes_before_what_was_learned() -> None:
         ([], {"ana": {"A": 7}}, "--callers: 'ana': 'A': the value must be a text, not int; write it in quotes"),
         ([], {"ana": {"A": None}}, "--callers: 'ana': 'A': the value must be a text, not NoneType; write it in quotes"),
         ([], {"ana": {1: "b"}}, "--callers: 'ana': '1': this is no name of a header field"),
+        (
+            [],
+            {"ana": {"path:a": "b"}},
+            "--callers: 'ana': 'path:a': this is no place of a request; write it as the account of a replay has it,"
+            " such as body:password",
+        ),
         ([], {"a\x1b[2J": {"A": ""}}, "--callers: 'a␛[2J': 'A': the value is empty"),
     ],
 )
@@ -94,3 +105,58 @@ def test_all_problems_are_found_and_no_secret_is_repeated() -> None:
 def test_values_are_not_in_the_text_of_the_object() -> None:
     headers, _ = read_given(["A: s3cret"], {"ana": {"B": "s3cret"}})
     assert "s3cret" not in repr(headers)
+
+
+@pytest.mark.parametrize(
+    ("place", "message", "expected"),
+    [
+        (
+            "body:password",
+            request("/login", f"user=ana&password={MARKED}&t=redacted%3A1a1b2c3d", kind=_FORM),
+            b"user=ana&password=s%26+3",
+        ),
+        ("BODY:Password", request("/login", f"PassWord={MARKED}", kind=_FORM), b"PassWord=s%26+3"),
+        ("body:$.a.pin", request("/login", {"a": {"pin": MARKED}}), b'{"a": {"pin": "s& 3"}}'),
+        (
+            "body:pin",
+            request(
+                "/login",
+                f'--b\r\nContent-Disposition: form-data; name="pin"\r\n\r\n{MARKED}\r\n--b--',
+                kind="multipart/form-data; boundary=b",
+            ),
+            b'--b\r\nContent-Disposition: form-data; name="pin"\r\n\r\ns& 3\r\n--b--',
+        ),
+        ("query:token", request(f"/login?a=1&token={MARKED}"), b"/login?a=1&token=s%26%203"),
+        ("cookie:sid", request(headers={"Cookie": f"a=1; sid={MARKED}"}), b"a=1; sid=s%26%203"),
+        ("header:authorization", request(headers={"Authorization": f"Basic {MARKED}"}), b"s& 3"),
+        ("header:authorization", request(headers={"Authorization": f"Bearer {MARKED}"}), b"s& 3"),
+        ("header:x-key", request(headers={"X-Key": f"{MARKED}"}), b"s& 3"),
+    ],
+)
+@pytest.mark.parametrize("caller", ["ana", "*"])
+def test_a_value_is_put_where_the_mark_of_a_secret_is_at_its_place(
+    caller: str, place: str, message: RequestMessage, expected: bytes
+) -> None:
+    headers, problems = read_given([], {caller: {place: "s& 3"}})
+    assert problems == []
+    done = substitute(message, CallerValues(), headers.of("ana")).request
+    assert expected in (done.body, done.target, *(value for _, value in done.headers))
+    if done.body:
+        assert dict(done.headers)[b"Content-Length"] == str(len(done.body)).encode()
+
+
+def test_a_place_is_left_alone_where_there_is_no_mark_or_its_value_was_learned() -> None:
+    headers, _ = read_given([], {"*": {"body:pin": "other", "header:authorization": "Basic YTpi"}})
+    message = request("/a", "pin=1", kind=_FORM, headers={"Authorization": f"Bearer {MARKED}"})
+    values = CallerValues()
+    values.put(MARKED, "learned")
+    done = substitute(message, values, headers.of("ana"))
+    assert done.request.body == b"pin=1"
+    assert fields_of(done)["Authorization"] == "Bearer learned"
+    assert done.left_out == ()
+
+
+def test_a_caller_goes_before_every_caller() -> None:
+    headers, _ = read_given(["X: 1"], {"*": {"X": "2", "body:a": "2"}, "ana": {"body:a": "3"}})
+    assert headers.of("ana") == {"x": ("X", "2"), "body:a": ("body:a", "3")}
+    assert headers.of("eve") == {"x": ("X", "2"), "body:a": ("body:a", "2")}

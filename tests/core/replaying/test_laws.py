@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strangler.core.replaying.found_values import MAX_VALUES
 from strangler.core.replaying.learned import CallerValues, LearnedValues
 from strangler.core.replaying.needles import Needles
+from strangler.core.replaying.paired_places import paired_values
 from strangler.core.replaying.places import MAX_BODY_BYTES, values_by_place
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.core.replaying.slots import json_slots
@@ -67,6 +68,42 @@ def test_any_response_is_read(body: bytes, kind: bytes) -> None:
     values = CallerValues()
     values.learn(found, found)
     assert len(values) == 0, "equal values are not kept"
+
+
+_SCALARS = st.sampled_from(["a1b2c3d4e5f6a7b8", "17", "18", "/orders/17", "/orders/18?a=3", 17, 18, 19, True, None])
+_TREES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["id", "order_id", "url"]), inner | _SCALARS, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.tuples(_TREES, _TREES), min_size=1, max_size=4))
+@settings(max_examples=500)
+def test_pairing_learns_what_all_places_teach(exchanges: list[tuple[object, object]]) -> None:
+    whole, paired = CallerValues(), CallerValues()
+    places = []
+    for sides in exchanges:
+        recorded, replayed = (response(side if isinstance(side, dict | list) else [side]) for side in sides)
+        places.append(values_by_place(recorded, "/orders"))
+        whole.learn(places[-1], values_by_place(replayed, "/orders"))
+        paired.learn(*paired_values(recorded, replayed, "/orders", paired))
+    assert len(paired) == len(whole)
+    for found in (value for each in places for value in each.values()):
+        assert paired.at(found.text, found.spots) == whole.at(found.text, found.spots)
+
+
+def test_equal_pages_forget_and_otherwise_are_not_read() -> None:
+    pages = [response(f'<a href="/orders/{order}">') for order in (17, 18)]
+    values = CallerValues()
+    values.learn(*paired_values(pages[0], pages[1], "/", values))
+    assert target_of(values, "/orders/17") == "/orders/18"
+    assert paired_values(pages[1], pages[1], "/", values) == ({}, {})
+    values.learn(*paired_values(pages[0], pages[0], "/", values))
+    assert target_of(values, "/orders/17") == "/orders/17"
 
 
 _WORDS = st.text('ab1-._~+/=% :"{},\\', max_size=12)

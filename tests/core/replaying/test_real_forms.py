@@ -67,6 +67,24 @@ def test_the_id_of_a_created_order_is_used_in_path_query_form_and_body() -> None
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"orders": [17, 3, "17"]}, {"orders": [18, 3, "18"]}),
+        ({"order": 17, "customer": 17, "count": 17}, {"order": 18, "customer": 17, "count": 17}),
+        ({"a": {"parent_order": 17, "Orders": [[17]]}}, {"a": {"parent_order": 17, "Orders": [[18]]}}),
+        ("order=17&count=17&orders=17", "order=18&count=17&orders=18"),
+    ],
+)
+def test_a_field_that_is_called_as_the_thing_has_its_id(before: object, after: object) -> None:
+    """Django REST framework and select elements name a reference so, without a word for the id."""
+    values = learned(("/orders", response(status=201, Location="/orders/17"), response(Location="/orders/18")))
+    kind = _FORM if isinstance(before, str) else ""
+    body = sent(values, "/merge", before, kind=kind).body.decode()
+    assert body == (after if isinstance(after, str) else json.dumps(after))
+    assert target_of(values, "/items?order=17&x=17") == "/items?order=18&x=17"
+
+
+@pytest.mark.parametrize(
     ("recorded", "replayed"),
     [("17", UUID), (UUID, "17"), (ULID, OTHER_ULID), ("17", "18"), (UUID, OTHER_UUID), ("ord-17", "ord-99")],
 )
