@@ -56,7 +56,7 @@ class FoundValues:
 
     def add_url(self, base: Place, url: str) -> None:
         """Add the values of a URL at a place: those in its path, and the parameters of query and fragment."""
-        for family, text, spots in _url_parts(url) if len(url) <= SHORT_URL else _url_parts.__wrapped__(url):
+        for family, text, spots in url_parts(url):
             self._add_part(base, family, text, spots)
 
     def _add_part(self, base: Place, family: str, text: str, spots: tuple[Spot, ...]) -> None:
@@ -67,9 +67,13 @@ class FoundValues:
         self.add(Place(whole, (*base.position, at)), text, spots)
 
 
+def url_parts(url: str) -> list[tuple[str, str, tuple[Spot, ...]]]:
+    """Return the values of a URL, each with its family and spots."""
+    return _url_parts(url) if len(url) <= SHORT_URL else _url_parts.__wrapped__(url)
+
+
 @lru_cache(MANY_URLS)
 def _url_parts(url: str) -> list[tuple[str, str, tuple[Spot, ...]]]:
-    """Return the values of a URL, each with its family and spots."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -3,7 +3,7 @@
 Values that are equal on both sides are left out, unless they were learned before: then they are forgotten.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from strangler.core.compare.bodies import Content
 from strangler.core.compare.model.media import Body
@@ -19,6 +19,7 @@ from strangler.core.replaying.found_values import (
     add_scalar,
     is_url,
     scalar_text,
+    url_parts,
 )
 from strangler.core.replaying.learned import CallerValues
 from strangler.core.replaying.places import add_content, add_headers, content_within
@@ -45,54 +46,62 @@ def _add_contents(left: Content, right: Content, found: tuple[FoundValues, Found
     text, other = left.text, right.text
     if text is None or other is None:
         return
-    knows_any = values.may_replace(text)
+    changed = _changed_in_fields(*found)
+    knows_any = values.may_replace(text) or any(word in text for word in changed)
     if text == other and not knows_any:
         return
     if left.kind is right.kind is Body.JSON:
         trees = parse_json(text), parse_json(other)
         if isinstance(trees[0], Json) and isinstance(trees[1], Json):
-            _add_trees(trees[0].tree, trees[1].tree, found, values, knows_any=knows_any)
+            walk = _Walk(found[1])
+            walk.through(trees[0].tree, trees[1].tree, found[0].about)
+            _add_scalars(walk, found, values if knows_any else CallerValues(), changed)
         return
     add_content(left, found[0])
     add_content(right, found[1])
 
 
-def _add_trees(
-    recorded: Node, replayed: Node, found: tuple[FoundValues, FoundValues], values: CallerValues, *, knows_any: bool
-) -> None:
-    """Add the scalars of two trees at places that both have, in the order of the document.
+def _changed_in_fields(recorded: FoundValues, replayed: FoundValues) -> set[str]:
+    """Return the recorded values of header fields that are other ones in the replayed response."""
+    others = replayed.values
+    return {
+        value.text for place, value in recorded.values.items() if place in others and others[place].text != value.text
+    }
 
-    Nothing is learned of a value that another row of the replayed tree has: the values of all its rows are known here.
+
+def _add_scalars(
+    walk: "_Walk", found: tuple[FoundValues, FoundValues], values: CallerValues, changed: set[str]
+) -> None:
+    """Add the scalars at places that both trees have, in the order of the document.
+
+    An equal one is added if its value was learned before, or is learned at another place of the same response. Nothing
+    is learned of a value that another row of the replayed tree has: the values of all its rows are known here.
     """
-    scalars, in_rows = _Walk(found[1], values, knows_any=knows_any).of(recorded, replayed, found[0].about)
-    for left, right, at in scalars:
+    for left, right, _ in walk.scalars:
+        if left != right:
+            text = scalar_text(left)
+            changed.update([part for _, part, _ in url_parts(text)] if is_url(text) else [text])
+    for left, right, at in walk.scalars:
         text = scalar_text(left)
-        family, position, _, _ = at
-        if not position or left == right or is_url(text) or not any((family, form) in in_rows for form in _forms(text)):
+        if left == right or text == scalar_text(right):
+            is_taught = text in changed or values.has_text(text)
+        else:
+            is_taught = not at[1] or not any((at[0], form) in walk.in_rows for form in _forms(text))
+        if is_taught or is_url(text):
             add_scalar(left, at, found[0])
             add_scalar(right, at, found[1])
 
 
-class _Pair(NamedTuple):
-    left: Node
-    right: Node
-    at: NodePlace
-
-
 class _Walk:
-    """A walk through two trees side by side."""
+    """A walk through two trees side by side. `in_rows` has the scalars in rows of the replayed one, by family."""
 
-    def __init__(self, replayed: FoundValues, values: CallerValues, *, knows_any: bool) -> None:
-        """`knows_any`: whether a learned value may stand in the recorded tree."""
+    def __init__(self, replayed: FoundValues) -> None:
         self._replayed = replayed
-        self._values = values
-        self._knows_any = knows_any
-        self._scalars: list[_Pair] = []
-        self._in_rows: set[tuple[str, Node]] = set()
         self._stack: list[tuple[Node, Node, NodePlace]] = []
+        self.scalars: list[tuple[Node, Node, NodePlace]] = []
+        self.in_rows: set[tuple[str, Node]] = set()
 
-    def of(self, recorded: Node, replayed: Node, about: str) -> tuple[list[_Pair], set[tuple[str, Node]]]:
-        """Return the scalars of interest, and the texts in rows of the replayed tree by family."""
+    def through(self, recorded: Node, replayed: Node, about: str) -> None:
         self._stack.append((recorded, replayed, ("$", (), "", about)))
         for _ in range(MAX_VALUES):
             if not self._stack:
@@ -106,10 +115,8 @@ class _Walk:
                 add_node(right, at, self._replayed)
             else:
                 if at[1]:
-                    self._in_rows.add((at[0], right))
-                if left != right or self._is_kept(left, at):
-                    self._scalars.append(_Pair(left, right, at))
-        return self._scalars, self._in_rows
+                    self.in_rows.add((at[0], right))
+                self.scalars.append((left, right, at))
 
     def _open_objects(self, left: dict[str, Node], right: dict[str, Node], at: NodePlace) -> None:
         family, position, name, around = at
@@ -131,13 +138,8 @@ class _Walk:
             (left[row], right[row], (within, (*position, row), name, around)) for row in range(count - 1, -1, -1)
         ]
 
-    def _is_kept(self, node: Node, at: NodePlace) -> bool:
-        """Return True for a scalar that is equal in both trees if it may be known, or says what is in a row."""
-        if isinstance(node, str) and is_url(node):
-            return self._knows_any or bool(at[1])
-        return self._knows_any and self._values.has_text(scalar_text(node))
-
 
 def _forms(text: str) -> tuple[Node, ...]:
     """Return the scalars of this text: a string, a number, a word."""
-    return text, text.encode("utf-8", "surrogatepass"), {"true": True, "false": False}.get(text)
+    word = (text == "true",) if text in ("true", "false") else ()
+    return text, text.encode("utf-8", "surrogatepass"), *word

@@ -8,7 +8,7 @@ from random import Random
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from strangler.core.replaying.found_values import MAX_VALUES
@@ -81,13 +81,22 @@ _TREES = st.recursive(
 )
 
 
-@given(st.lists(st.tuples(_TREES, _TREES), min_size=1, max_size=4))
+_SIDES = st.tuples(_TREES, st.sampled_from(["/orders/17", "/orders/18"]))
+
+
+@given(st.lists(st.tuples(_SIDES, _SIDES), min_size=1, max_size=4))
+@example([(({"id": 17, "order_id": "17"}, "/"), ({"id": 18, "order_id": "17"}, "/"))])
+@example([(([17], "/orders/17"), ([17], "/orders/18"))])
 @settings(max_examples=500)
-def test_pairing_learns_what_all_places_teach(exchanges: list[tuple[object, object]]) -> None:
+def test_pairing_learns_what_all_places_teach(
+    exchanges: list[tuple[tuple[object, str], tuple[object, str]]],
+) -> None:
     whole, paired = CallerValues(), CallerValues()
     places = []
     for sides in exchanges:
-        recorded, replayed = (response(side if isinstance(side, dict | list) else [side]) for side in sides)
+        recorded, replayed = (
+            response(tree if isinstance(tree, dict | list) else [tree], Location=location) for tree, location in sides
+        )
         places.append(values_by_place(recorded, "/orders"))
         whole.learn(places[-1], values_by_place(replayed, "/orders"))
         paired.learn(*paired_values(recorded, replayed, "/orders", paired))
