@@ -5,10 +5,10 @@ from strangler.clock import now
 from strangler.core.fault import Fault
 from strangler.core.result import Result
 from strangler.core.routing.aggregate import Joined
+from strangler.http1.passing_lines import passing_lines
 from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
-from strangler.worker.request_head import passing_lines
 
 
 def finish_streamed(call: Call, attempt: Attempt) -> None:
@@ -76,7 +76,7 @@ def _finish(call: Call, url: str, response: CapturedResponse) -> None:
         method=call.method,
         target=call.target,
         host=call.host_value,
-        lines=passing_lines(call, forwarded.dropped, call.trace.lines),
+        lines=passing_lines(call, call.downstream.forwarded, call.trace, forwarded.dropped, call.trace.lines),
         body=request.content(),
         is_body_complete=call.body is None
         or (not capture.is_forgotten and not request.is_too_large and call.body.is_finished),

@@ -9,12 +9,13 @@ from strangler.core.http.problem import Problem, fill_page, problem_of, render, 
 from strangler.core.routing.arm import CANDIDATE_ARM
 from strangler.core.routing.retirement import Retirement
 from strangler.core.routing.route import Route
+from strangler.http1.http_date import http_date
 from strangler.http1.tunnel import Tunnel
 from strangler.worker.arms import Outcome
 from strangler.worker.attempt import Attempt
 from strangler.worker.call import Call
 from strangler.worker.captured import finish_failed, finish_joined, finish_streamed
-from strangler.worker.heads import Locations, http_date, joined_head, response_head, switch_head
+from strangler.worker.heads import Locations, joined_head, response_head, switch_head
 from strangler.worker.outcome import Failed, JoinedResponse
 from strangler.worker.policies import Policies
 from strangler.worker.telemetry import Telemetry

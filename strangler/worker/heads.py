@@ -1,9 +1,6 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """The heads of responses as clients get them (DESIGN section 6)."""
 
-import time
-from email.utils import formatdate
-
 from strangler.core.http.cookies import public_cookie
 from strangler.core.http.head import RawHeaders
 from strangler.core.routing.aggregate import Joined
@@ -12,34 +9,11 @@ from strangler.core.routing.retirement import ENDING_FIELDS, Retirement
 from strangler.core.routing.rewrite import cookie_path_back, rewrite_back
 from strangler.core.routing.route import Route
 from strangler.core.settings import Url
+from strangler.http1.http_date import http_date
 from strangler.http1.parse import host_of
 from strangler.http1.response import ResponseHead
 
 _LOCATIONS = frozenset({b"location", b"content-location"})
-
-
-class _Date:
-    """The Date field of the proxy's own responses (RFC 9110 section 5.6.7), made once a second."""
-
-    __slots__ = ("_second", "_text")
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = b""
-
-    def at(self, unix_s: int) -> bytes:
-        if unix_s != self._second:
-            self._second = unix_s
-            self._text = formatdate(unix_s, usegmt=True).encode()
-        return self._text
-
-
-_date = _Date()
-
-
-def http_date() -> bytes:
-    """Return the Date field for a response of the proxy's own."""
-    return _date.at(int(time.time()))
 
 
 def _endings() -> dict[tuple[str | None, bool, bool, bool], bytes]:

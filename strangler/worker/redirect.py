@@ -5,10 +5,10 @@ from strangler.clock import now
 from strangler.core.http.problem import NO_HOST
 from strangler.core.routing.plan import UNPLANNED
 from strangler.http1.client_connection import ClientConnection
+from strangler.http1.http_date import http_date
 from strangler.worker.call import Call
 from strangler.worker.context import WorkerContext
 from strangler.worker.deliver import keeps_alive, refuse
-from strangler.worker.heads import http_date
 
 _HTTPS_PORT = 443
 

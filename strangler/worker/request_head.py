@@ -1,13 +1,12 @@
 # Compiled with mypyc: see docs/hot-path.md.
-"""The head of a request to an upstream (DESIGN section 6), and the lines that it and a capture share."""
+"""The head of a request to an upstream (DESIGN section 6)."""
 
 from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
 from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import Url
+from strangler.http1.passing_lines import passing_lines
 from strangler.worker.call import Call
 
-_VIA_11 = b"Via: 1.1 strangler\r\n"
-_VIA_10 = b"Via: 1.0 strangler\r\n"
 _HOST = frozenset({b"host"})
 _PREFIX = frozenset({b"x-forwarded-prefix"})
 
@@ -47,20 +46,7 @@ def request_head(call: Call, edits: UpstreamEdits, url: Url, rewrite: Rewrite | 
         call.method,
         target,
         first,
-        passing_lines(call, dropped, added),
+        passing_lines(call, forwarded, trace, dropped, added),
         edits.added_lines,
         last,
-    )
-
-
-def passing_lines(call: Call, dropped: frozenset[bytes], added: bytes) -> bytes:
-    """Return the header section as every upstream gets it: the client's fields, Forwarded and Via, and then `added`."""
-    headers = call.request_headers
-    if call.trace.dropped:
-        dropped |= call.trace.dropped
-    return b"%b%b%b%b" % (
-        headers.lines(dropped),
-        call.downstream.forwarded.lines(headers.fields, call.host_value),
-        _VIA_10 if headers.is_http10 else _VIA_11,
-        added,
     )
