@@ -147,6 +147,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
     },
     "control": {
+        "clock",
         "comparing",
         "config",
         "core",
@@ -169,6 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "times",
         "tls",
+        "unnamed_files",
     },
     "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": {"core"},

@@ -10,6 +10,7 @@ from strangler.core.documents import (
     LedgerStatus,
     MatchFigures,
     PassedGate,
+    ReceiverStatus,
     RetireStatus,
     RolloutShort,
     RouteKillSwitch,
@@ -149,13 +150,21 @@ def _sink(name: str, sink: SinkStatus) -> list[str]:
 
 
 def _processes(status: StatusDocument) -> str:
-    pid = status.pid
+    pid, receiver = status.pid, status.receiver
     workers = ", ".join(_worker(worker, status.config.generation) for worker in status.workers)
+    received = "" if receiver is None else f"{_receiver(receiver)}\n"
+    where = "no client connects" if receiver is not None and receiver.is_alone else f"listening at {status.listen}"
     return (
-        f"listening at {status.listen}, generation {status.config.generation}"
-        f" since {status.config.since}\n"
+        f"{received}{where}, generation {status.config.generation} since {status.config.since}\n"
         f"supervisor {pid.supervisor or None}, control {pid.control or None}, workers: {workers or 'none'}"
     )
+
+
+def _receiver(receiver: ReceiverStatus) -> str:
+    """Return the line about the mirrored requests that have come."""
+    counts = ", ".join(f"{count:,} {result}" for result, count in receiver.received.items() if count)
+    kind = "receiver only, at" if receiver.is_alone else "receiver at"
+    return f"{kind} {escape(receiver.listen)}, mirrored requests: {counts or 'none yet'}"
 
 
 def _worker(worker: WorkerStatus, generation: int) -> str:

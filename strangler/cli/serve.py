@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ import click
 from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
 from strangler.core.first_loads import with_first_loads
 from strangler.core.rollout_percents import with_percents
+from strangler.core.settings import Settings
 from strangler.ipc.messages import encode_settings
 from strangler.ipc.process import how_it_ended
 from strangler.state import retire_file, rollout_file
@@ -28,10 +30,15 @@ def command(config: Path) -> None:
     routes.yaml is loaded again when it changes, and on SIGHUP; a bad file changes nothing. The first SIGTERM or Ctrl-C
     lets requests in flight finish, the second ends at once. `strangler restart` starts a new version without a gap.
     """
+    run_proxy(config)
+
+
+def run_proxy(config: Path, adapt: Callable[[Settings], Settings] = lambda settings: settings) -> NoReturn:
+    """Run until the end, and exit with its status. `adapt` changes what the file says."""
     only_a_file(config)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # logrotate may send it; our children inherit this
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # until the supervisor takes it
-    settings_fd = _load_apart(config)
+    settings_fd = _load_apart(config, adapt)
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog does not need it here: saves 5 MB
     from strangler.supervisor import SupervisorError, run
 
@@ -43,7 +50,7 @@ def command(config: Path) -> None:
     raise SystemExit(status)
 
 
-def _load_apart(config: Path) -> int:
+def _load_apart(config: Path, adapt: Callable[[Settings], Settings]) -> int:
     """Return a file without a name that holds the encoded settings. End with status 2 if there are problems.
 
     A process of its own loads them and ends: the memory that this takes, 20 MB for libraries and 100 MB for 10,000
@@ -53,7 +60,7 @@ def _load_apart(config: Path) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if our parent ignored it, there would be no child to wait for
     child = os.fork()
     if child == 0:
-        _load_and_end(config, settings_fd)
+        _load_and_end(config, settings_fd, adapt)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status < 0:
         raise click.ClickException(f"{config}: loading it was {how_it_ended(status)}")
@@ -62,10 +69,10 @@ def _load_apart(config: Path) -> int:
     return settings_fd
 
 
-def _load_and_end(config: Path, settings_fd: int) -> NoReturn:
+def _load_and_end(config: Path, settings_fd: int, adapt: Callable[[Settings], Settings]) -> NoReturn:
     status = 1
     try:
-        settings = settings_of(config, with_certificates=True)
+        settings = adapt(settings_of(config, with_certificates=True))
         folder = Path(settings.state)
         settings = with_first_loads(settings, retire_file.read(folder), time.time())
         write_file(settings_fd, encode_settings(with_percents(settings, rollout_file.percents(folder))))

@@ -1,6 +1,7 @@
-"""`strangler shadow`: control of the shadows of a route."""
+"""`strangler shadow`: comparing for the proxy that you keep, and control of the shadows of a route."""
 
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import click
@@ -8,12 +9,50 @@ import click
 from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option, route_of, settings_of
+from strangler.cli.serve import run_proxy
 from strangler.core.documents import DoneDocument, ResumeRequest
+from strangler.core.listener_settings import UNIX, Address
+from strangler.core.settings import Settings
 
 
-@click.group()
-def command() -> None:
-    """Control the shadows of a route."""
+@click.group(invoke_without_command=True)
+@click.option("--listen", metavar="ADDRESS", help="Run the receiver of mirrored requests here: HOST:PORT or unix:PATH.")
+@config_option
+@click.pass_context
+def command(ctx: click.Context, listen: str | None, config: Path) -> None:
+    """Compare the requests that another proxy mirrors, or control the shadows of a route.
+
+    With --listen it runs until SIGTERM or Ctrl-C, like `strangler serve`, but takes mirrored requests alone: both arms
+    of a route are asked, and their responses compared. No client connects to it. See docs/receiver.md.
+
+    \b
+    strangler shadow --listen 127.0.0.1:8082 -c routes.yaml
+    """
+    if ctx.invoked_subcommand is not None:
+        if listen is not None:
+            raise click.UsageError(f"--listen runs the receiver; take it out, or take '{ctx.invoked_subcommand}' out")
+    elif listen is None:
+        raise click.UsageError("name where mirrored requests come to with --listen, or a command such as resume")
+    else:
+        _receive(config, listen)
+
+
+def _receive(config: Path, listen: str) -> NoReturn:
+    from strangler.config.urls import listen_address
+
+    try:
+        at = listen_address(listen)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listen") from None
+    if at.unix_path is not None:
+        at = Address(f"{UNIX}{Path(at.unix_path).absolute()}", 0)
+
+    def adapt(settings: Settings) -> Settings:
+        from strangler.config.receiver import receiver_only
+
+        return receiver_only(settings, at)
+
+    run_proxy(config, adapt)
 
 
 @command.command()

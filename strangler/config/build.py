@@ -15,9 +15,11 @@ from strangler.config import (
 )
 from strangler.config.cpus import usable_cpus
 from strangler.config.quantities import AUTO, MAX_WORKERS
+from strangler.config.receiver import with_receiver
 from strangler.config.schema_ledger import Ledger
 from strangler.config.schema_listeners import Listener
 from strangler.config.schema_tls import ListenerTls, ServerTls
+from strangler.config.shadow_settings import shadow_settings
 from strangler.config.types import Pairs
 from strangler.core import retire_settings, rollout_settings, settings
 from strangler.core.ledger_settings import LedgerSettings
@@ -37,6 +39,11 @@ _DEFAULTS: _Sources = ("default", "default", "default")
 
 def build(file: schema.File) -> settings.Settings:
     """Return the settings of a file that has no problems."""
+    made = _settings(file)
+    return made if file.receiver is None else with_receiver(made, file.receiver.listen)
+
+
+def _settings(file: schema.File) -> settings.Settings:
     upstreams = {name: _upstream(name, upstream) for name, upstream in file.upstreams.by_name.items()}
     return settings.Settings(
         listeners=tuple(map(_listener, file.listen)),
@@ -193,7 +200,7 @@ def _route(route: schema_routes.Route, upstreams: dict[str, settings.UpstreamSet
         rewrite_prefix=None if route.rewrite is None else route.rewrite.prefix,
         timeouts=_timeouts(route, upstreams),
         fallback=None if route.fallback is None or is_passthrough else _shared(route.fallback, _fallback),
-        shadow=_shadow(route.shadow),
+        shadow=None if route.shadow is None else shadow_settings(route.shadow),
         compare=_shared(route.compare, _compare),
         gate=_shared(route.gate, _gate),
         release_header=None if route.release is None else route.release.header.lower(),
@@ -313,23 +320,6 @@ def _sources(written: section.Section, source: settings.TimeoutSource, others: _
 
 def _fallback(fallback: schema_routes.Fallback) -> settings.FallbackSettings:
     return settings.FallbackSettings(fallback.when, fallback.fence)
-
-
-def _shadow(shadow: schema_routes.Shadow | None) -> settings.ShadowSettings | None:
-    if shadow is None:
-        return None
-    return settings.ShadowSettings(
-        percent=shadow.percent,
-        methods=shadow.methods,
-        of=shadow.of,
-        max_body_bytes=shadow.max_body,
-        timeout_s=shadow.timeout,
-        in_flight=shadow.in_flight,
-        recheck_s=shadow.recheck,
-        baseline=settings.BaselineSettings(shadow.baseline.share, shadow.baseline.credentials),
-        writes=shadow.writes,
-        to=shadow.to,
-    )
 
 
 def _compare(compare: schema_compare.Compare) -> settings.CompareSettings:

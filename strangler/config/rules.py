@@ -76,6 +76,17 @@ def _check_listener(index: int, listener: Listener, notes: Notes) -> None:
         )
 
 
+def _check_receiver(file: File, notes: Notes) -> None:
+    """The receiver has an address of its own."""
+    if file.receiver is None:
+        return
+    loc, at = ("receiver", "listen"), file.receiver.listen
+    for name, address in (*(("listen", each.address) for each in file.listen), ("admin.listen", file.admin.listen)):
+        if _overlap(at, address):
+            notes.error(loc, f"receiver.listen and {name} both take {at}", "give each an address of its own")
+            return
+
+
 def _check_tls(loc: Loc, tls: ServerTls, notes: Notes) -> None:
     if not tls.certificates and not notes.has_lost((*loc, "certificates")):
         notes.error(
@@ -143,6 +154,7 @@ def _check_links(file: File, notes: Notes) -> None:
 _RULES: tuple[Callable[[File, Notes], None], ...] = (
     _check_admin,
     _check_listeners,
+    _check_receiver,
     _check_limits,
     _check_trust,
     _check_users,

@@ -100,7 +100,7 @@ def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> N
     if rollout.gate != "never":
         place = (*here, "gate") if notes.is_written((*here, "gate")) else here
         steps = "no step up" if rollout.gate == "every" else "not even the first step"
-        reason = _why_no_pairs(route)
+        reason = None if context.file.receiver is not None else _why_no_pairs(route)
         if reason:
             notes.warning(
                 place,

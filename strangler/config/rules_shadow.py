@@ -83,7 +83,7 @@ def check_gate(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> N
     """A gate needs compared pairs, and so a shadow, or replays that count."""
     if route.rollout is not None or REPLAY in route.gate.from_:  # `rules_rollout`
         return
-    has_shadow = route.shadow is not None and route.shadow.percent > 0
+    has_shadow = context.file.receiver is not None or (route.shadow is not None and route.shadow.percent > 0)
     if has_shadow or not notes.is_written((*loc, "gate")) or notes.has_lost((*loc, "shadow")):
         return
     notes.warning(

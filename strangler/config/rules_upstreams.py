@@ -179,7 +179,8 @@ def _check_edit(name: str, place: Loc, notes: Notes) -> None:
 def _check_not_itself(file: File, upstream: Upstream, loc: Loc, notes: Notes) -> None:
     for place, url in _urls(upstream, loc):
         own = [("listen", listener.address) for listener in file.listen]
-        for listener, at in (*own, ("admin.listen", file.admin.listen)):
+        receiver = [] if file.receiver is None else [("receiver.listen", file.receiver.listen)]
+        for listener, at in (*own, ("admin.listen", file.admin.listen), *receiver):
             if _leads_to(url, at):
                 notes.value(place, OWN.format(listener=listener))
 

@@ -55,6 +55,14 @@ class Admin(Section):
     )
 
 
+class Receiver(Section):
+    listen: t.ListenAddress = key(
+        Address("127.0.0.1", 8082),
+        "Where other proxies send their mirrored requests: host and port, or a unix socket of this user and its group.",
+        "0.0.0.0:8082",
+    )
+
+
 class Access(Section):
     sample: t.Share = key(1.0, "Share of requests that get a line, chosen at random.", "10%")
     slow: t.MaybeLonger = key(1.0, "A request that takes at least this long always gets a line.", "500ms")
@@ -177,6 +185,12 @@ class File(Section):
         "0.0.0.0:8080",
     )
     admin: Admin = key(Admin, "Listener for probes, metrics, the API and the dashboard.", "{listen: 127.0.0.1:8081}")
+    receiver: Receiver | None = key(
+        None,
+        "Listener for the mirrored requests of a proxy that you keep: both arms are asked, and compared. A route"
+        " without `shadow` counts as one with `{percent: 100}` there. null: none.",
+        "{listen: 127.0.0.1:8082}",
+    )
     workers: t.Workers = key(
         1, "Processes that forward requests; `auto`: one for each CPU that the proxy may use.", "auto"
     )

@@ -81,6 +81,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         environ=os.environ,
         first=first,
         in_force=in_force,
+        receives_at=start.receives_at,
     )
     supervisor = SupervisorSender()
     tls = AdminTls(in_force.settings, lambda pem: supervisor.send(AdminCertificates(pem)))
@@ -92,6 +93,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         app.checks.adopt(in_force)
         ended = await _attach(start.supervisor_fd, app, supervisor)
         await _serve_admin(stack, app, tls, start.admin_fds)
+        _serve_receiver(stack, app, start.receiver_fds)
         log.info("control.ready", generation=in_force.generation)
         supervisor.send(Started())
         links = [number for number in (start.link_fd, start.former_link_fd) if number is not None]
@@ -126,6 +128,18 @@ async def _serve_admin(stack: AsyncExitStack, app: ControlApp, tls: AdminTls, de
     listener = AdminListener([socket.socket(fileno=number) for number in descriptors], tls, bounded(runner.server))
     listener.start()
     stack.push_async_callback(listener.close, LAST_HANDSHAKES_S)
+
+
+def _serve_receiver(stack: AsyncExitStack, app: ControlApp, descriptors: tuple[int, ...]) -> None:
+    receiver = app.receiver
+    if receiver is None:
+        return
+
+    async def close() -> None:
+        await receiver.close(is_last=app.processes.is_draining and not app.processes.has_successor)
+
+    receiver.start([socket.socket(fileno=number) for number in descriptors])
+    stack.push_async_callback(close)
 
 
 async def _accept(server: LinkServer, links: WorkerLinks, listener: socket.socket) -> None:

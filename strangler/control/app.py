@@ -29,6 +29,9 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.recording.recording_keeper import RecordingKeeper
+from strangler.control.receiver.receiver_status import receiver_status
+from strangler.control.receiver.receiving import Receiving
+from strangler.control.receiver.server import ReceiverServer
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState
@@ -65,6 +68,8 @@ class Launch:
     environ: Mapping[str, str]
     first: Settings
     in_force: InForce
+    receives_at: str = ""
+    """Where the receiver listens; empty: there is none."""
 
 
 class Running(Protocol):
@@ -101,6 +106,7 @@ class ControlApp:
     probe: LegacyProbe
     ready: Readiness
     metrics: MetricsSource
+    receiver: ReceiverServer | None
     _snapshot: Snapshot | None = None
 
     # 1. From start to end
@@ -139,6 +145,7 @@ class ControlApp:
             self.events.slow,
             self.events.certificates,
             self.events.retire,
+            *(() if self.receiver is None else (self.receiver,)),
         )
 
     async def close(self) -> None:
@@ -228,6 +235,7 @@ class ControlApp:
             self.ledger.status(),
             self.rollouts.short,
             self.recordings.status(),
+            receiver_status(self.launch.receives_at, self.links.totals, self.settings),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -271,11 +279,20 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
     recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
+    receiver = _build_receiver(launch, base, shadow)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
     # Files first: a control that is killed in between leaves no worker with what no file has.
     followers += [*before, first_loads, rollouts, ledger, workers, checks, shadow.runner, *events.followers]
-    followers += [recordings, figures, base.tracing, only, approvals, *after]
+    followers += [
+        recordings,
+        figures,
+        base.tracing,
+        only,
+        approvals,
+        *(() if receiver is None else (receiver,)),
+        *after,
+    ]
     return ControlApp(
         launch=launch,
         store=store,
@@ -303,6 +320,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         metrics=MetricsSource(
             reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger, rollouts
         ),
+        receiver=receiver,
     )
 
 
@@ -342,6 +360,15 @@ def _build_shadow(
     return assemble_shadow(
         launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree
     )
+
+
+def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> ReceiverServer | None:
+    if not launch.receives_at:
+        return None
+    settings, links = launch.in_force.settings, base.links
+    snapshot = Snapshot(settings, launch.in_force.generation)
+    receiving = Receiving(snapshot, shadow.runner, lambda: links.kill_switch, base.own)
+    return ReceiverServer(settings, receiving, base.own)
 
 
 def _build_reload(

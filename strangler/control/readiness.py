@@ -74,7 +74,7 @@ class Readiness:
         settings = self._reload.in_force.settings
         needs_legacy = settings.admin.ready_needs_legacy
         checks = ReadyChecks(
-            workers=bool(self._links.workers),
+            workers=bool(self._links.workers) or not settings.workers,
             legacy=await self._probe.is_reachable(settings, CONNECT_S if needs_legacy else PATIENCE_S),
             not_draining=not self._processes.is_draining,
         )

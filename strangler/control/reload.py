@@ -20,9 +20,11 @@ from strangler.config import load, mounts
 from strangler.config.include import find_files
 from strangler.config.pem_files import PemSource
 from strangler.config.reader import MAX_BYTES
+from strangler.config.receiver import receiver_only
 from strangler.control.content import Content, Contents, is_cut, read_contents, stamps
 from strangler.control.watching import Change, changes
 from strangler.core.first_loads import with_first_loads
+from strangler.core.listener_settings import Address
 from strangler.core.settings import Settings
 from strangler.ipc.messages import decode_settings, encode_settings
 from strangler.times import utc_now
@@ -177,7 +179,9 @@ class ReloadState:
 
     async def _found(self, content: Contents, is_requested: bool) -> tuple[Contents, "_Found"]:
         """Load the content. A file that may be partly written must stay the same for a while, unless requested."""
-        before = _Before(self.in_force.settings, self.texts, self._seen_files, self._first_loads())
+        receiver = self.first.receiver if not self.first.workers else None
+        only_receiver = None if receiver is None else receiver.listen
+        before = _Before(self.in_force.settings, self.texts, self._seen_files, self._first_loads(), only_receiver)
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
         while found.is_doubtful and not is_requested and not self._is_forced and time.monotonic() < deadline:
@@ -314,6 +318,7 @@ class _Before:
     texts: Mapping[Path, str]
     files: Mapping[Path, tuple[int, int] | None]  # device and inode of the files that were loaded last
     first_loads: Mapping[str, int]  # by route: when its `retire` was first loaded
+    only_receiver: Address | None  # where the receiver listens, if nothing else runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +352,8 @@ def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _B
     source = PemSource(datetime.now(UTC), _known(contents.pem), before.settings)
     loaded = load.parse(content.data, str(path), environ, path=path, contents=_known(included), pem=source)
     settings = None if loaded.settings is None else with_first_loads(loaded.settings, before.first_loads, time.time())
+    if settings is not None and before.only_receiver is not None:
+        settings = receiver_only(settings, before.only_receiver)
     return _Found(
         None if settings is None else encode_settings(settings),
         tuple(map(str, loaded.problems)),
@@ -385,6 +392,7 @@ def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
     pairs = {
         "listen": (_places(first), _places(now)),
         "admin.listen": (first.admin.listen, now.admin.listen),
+        "receiver.listen": (first.receiver, now.receiver),
         "state": (first.state, now.state),
     }
     return tuple(key for key, (before, other) in pairs.items() if before != other)

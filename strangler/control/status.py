@@ -23,6 +23,7 @@ from strangler.core.documents import (
     LegacyRequests,
     MatchFigures,
     ProcessIds,
+    ReceiverStatus,
     RecentFigures,
     RecordingStatus,
     RolloutShort,
@@ -63,6 +64,7 @@ def status(
     ledger: LedgerStatus | None,
     rollout: Callable[[str], RolloutShort | None],
     recording: RecordingStatus | None,
+    receiver: ReceiverStatus | None,
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
@@ -100,6 +102,7 @@ def status(
         slow=slow,
         ledger=ledger,
         recording=recording,
+        receiver=receiver,
     )
 
 

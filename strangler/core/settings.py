@@ -265,6 +265,8 @@ class ShadowSettings:
     baseline: BaselineSettings
     writes: Literal["skip", "dry_run", "sandbox"]
     to: str | None  # the sandbox's upstream
+    is_only_received: bool = False
+    """Whether the file has no `shadow` for the route: mirrored requests alone are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +359,13 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverSettings:
+    """The listener that takes mirrored requests of other proxies."""
+
+    listen: Address
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorSettings:
     """The page that browsers get for the proxy's own 502, 503 and 504."""
 
@@ -366,9 +375,9 @@ class ErrorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    listeners: tuple[ListenerSettings, ...]  # one at least
+    listeners: tuple[ListenerSettings, ...]  # none where there are no workers
     admin: AdminSettings
-    workers: int
+    workers: int  # 0: only the receiver runs
     state: str
     log: LogSettings
     expose_arm: bool
@@ -385,3 +394,5 @@ class Settings:
     """The content of the files with certificates and keys that the settings name, by absolute path."""
     ledger: LedgerSettings | None = field(default_factory=LedgerSettings)
     """The settings of the ledger; None: there is none."""
+    receiver: ReceiverSettings | None = None
+    """The settings of the receiver of mirrored requests; None: there is none."""

@@ -318,6 +318,8 @@ class ClientConnection(ClientLifecycle):
             self._limit(exchange.clocks.response_s)
         if rest:
             self.data_received(rest)
+        if exchange is None:
+            self.task.wake()  # it may wait for just this: there is no upstream that would wake it
 
     # Time, and ends
 

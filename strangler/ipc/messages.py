@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from strangler.core.listener_settings import ListenerSettings
+from strangler.core.listener_settings import Address, ListenerSettings
 from strangler.core.resilience.write_fence import FenceMark
 from strangler.core.settings import AdminSettings, LimitSettings, LogSettings, Settings, Url
 
@@ -399,6 +399,12 @@ Message = ToControl | ToWorker | ToSupervisor | FromSupervisor
 """Everything that travels in a frame."""
 
 
+class ReceiverOutline(msgspec.Struct, frozen=True):
+    """Where the receiver listens."""
+
+    listen: Address
+
+
 class Outline(msgspec.Struct, frozen=True):
     """The part of the settings that the supervisor needs; routes and upstreams are skipped, and cost no memory."""
 
@@ -408,6 +414,7 @@ class Outline(msgspec.Struct, frozen=True):
     state: str
     log: LogSettings
     limits: LimitSettings
+    receiver: ReceiverOutline | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -65,6 +65,9 @@ FAMILIES = {
         Family("strangler_recording_dropped_total", "counter", ("reason",),
                "Requests that a recording wanted and lost: credit, memory, link, unfinished, uncleared, too_long, "
                "failed."),
+        Family("strangler_received_total", "counter", ("result",),
+               "Mirrored requests that came to the receiver. result is compared, unmatched, unsafe, unsampled, shadow, "
+               "dropped or malformed."),
         Family("strangler_kill_switch_route", "gauge", ("route",),
                "1 while the kill switch sends the traffic of this route to legacy by itself; absent while it is off.",
                merge="max"),

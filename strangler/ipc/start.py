@@ -57,6 +57,8 @@ class ControlStart:
     link_fd: int  # a listening local socket
     supervisor_fd: int  # one end of a socket pair; end-of-file: the supervisor is gone
     former_link_fd: int | None = None  # `link_fd` of the supervisor before this one, whose workers drain
+    receiver_fds: tuple[int, ...] = ()
+    receives_at: str = ""  # where the receiver really listens; empty: there is none
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "ControlStart":
@@ -68,7 +70,7 @@ class ControlStart:
 class ListenerGroup:
     """The listening sockets of one key of routes.yaml, as one program leaves them to the next."""
 
-    key: str  # `listen` or `admin.listen`; empty: the service manager did not name it
+    key: str  # `listen`, `admin.listen` or `receiver.listen`; empty: the service manager did not name it
     address: str  # as in routes.yaml: `localhost:8080`
     fds: tuple[int, ...]
     is_activated: bool = False  # the service manager made them, and keeps them open

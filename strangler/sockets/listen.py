@@ -27,14 +27,14 @@ class ListenError(Exception):
 
 
 _FIRST_ACTIVATED_FD = 3  # SD_LISTEN_FDS_START
-_KEYS_BY_NAME = {"listen": "listen", "admin": "admin.listen"}
+_KEYS_BY_NAME = {"listen": "listen", "admin": "admin.listen", "receiver": "receiver.listen"}
 
 
 def activated(environ: MutableMapping[str, str] = os.environ) -> tuple[ListenerGroup, ...]:
     """Return the sockets that the service manager passes to this process, and take them out of the environment.
 
-    A socket named `listen` or `admin` (FileDescriptorName=) is for that key of routes.yaml, whatever its address there;
-    any other is found by its address. Raises ListenError for a descriptor that is no listening TCP socket.
+    A socket named `listen`, `admin` or `receiver` (FileDescriptorName=) is for that key of routes.yaml, whatever its
+    address there; any other is found by its address. Raises ListenError for what is no listening TCP socket.
     """
     pid, count, names = (environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
     if pid != str(os.getpid()) or not count.isdecimal():
@@ -93,7 +93,7 @@ class InheritedState:
             if group.is_activated:
                 raise ListenError(
                     f"LISTEN_FDS: nothing in routes.yaml listens at {_address_of(descriptor)};"
-                    " write it there, or FileDescriptorName=listen (or admin) into the socket unit"
+                    " write it there, or FileDescriptorName=listen (or admin, receiver) into the socket unit"
                 )
             os.close(descriptor)
         return tuple(descriptor for _, descriptor in rest)

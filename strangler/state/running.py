@@ -13,7 +13,8 @@ from strangler.state.lock import is_held, unusable
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The facts about a running proxy that other commands need. `listen` and `admin` are its actual addresses."""
+    """The facts about a running proxy that other commands need. `listen` and `admin` are its actual addresses; `listen`
+    is empty where no client connects, `receiver` where no mirrored request comes."""
 
     pid: int
     listen: str
@@ -24,6 +25,7 @@ class Running:
     admin_has_tls: bool = False
     admin_certificates: tuple[str, ...] = ()
     """The certificates that clients of `admin` get, as PEM; none until its TLS is served."""
+    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,13 @@ class Supervisor:
     def _log_started(self) -> None:
         running = self._registration.running
         admin = f"https://{running.admin}" if running.admin_has_tls else running.admin
-        log.info("supervisor.started", listen=self._sockets.listening(), admin=admin, config=str(self._run.config))
+        log.info(
+            "supervisor.started",
+            listen=self._sockets.listening(),
+            admin=admin,
+            config=str(self._run.config),
+            **({"receiver": running.receiver} if running.receiver else {}),
+        )
 
     def _publish_processes(self) -> None:
         """Send control the list of running processes."""

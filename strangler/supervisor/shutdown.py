@@ -64,6 +64,7 @@ class Shutdown:
     def yield_to_successor(self, unwanted_fds: tuple[int, ...]) -> None:
         """Release what belongs to the successor now. `unwanted_fds` are of sockets that it does not listen at."""
         close_all(self._sockets.admin)
+        close_all(self._sockets.receiver)
         self._children.workers.remove_unfilled()
         given_up = [listener for listener in self._sockets.listen if listener.fileno() in unwanted_fds]
         for listener in given_up:

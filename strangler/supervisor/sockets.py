@@ -5,10 +5,10 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.core.listener_settings import ListenerSettings
+from strangler.core.listener_settings import Address, ListenerSettings
 from strangler.ipc.messages import Outline
 from strangler.ipc.start import ListenerGroup
 from strangler.sockets.listen import (
@@ -38,14 +38,20 @@ class Sockets:
     groups: tuple[ListenerGroup, ...]
     unwanted: tuple[int, ...]  # descriptors of our predecessor that we do not listen at
     is_activated: bool  # the service manager keeps sockets of `listen` open, even without us
+    receiver: list[socket.socket] = field(default_factory=list)
 
     def listening(self) -> str:
         """Return every address that clients connect to, as the system has bound it."""
         return ", ".join(str(where(listener)) for listener in self.listen)
 
+    def receiving(self) -> str:
+        """Return every address that mirrored requests come to, as the system has bound it."""
+        return ", ".join(str(where(listener)) for listener in self.receiver)
+
     def running(self) -> Running:
         """Return the facts about this proxy that other commands need, as far as the sockets show them."""
-        return Running(os.getpid(), str(where(self.listen[0])), str(where(self.admin[0])), takes_restarts=True)
+        listen = str(where(self.listen[0])) if self.listen else ""
+        return Running(os.getpid(), listen, str(where(self.admin[0])), takes_restarts=True, receiver=self.receiving())
 
 
 @contextmanager
@@ -55,16 +61,21 @@ def open_sockets(
     """Listen, until the end. Raises ListenError; a port that is still taken is tried again for `patience_s`."""
     by_address: dict[str, list[socket.socket]] = {}
     admin: list[socket.socket] = []
+    receiver: list[socket.socket] = []
     try:
         for listener in settings.listeners:  # all of them, before any serves
             sockets = _listen_patiently(listener, "listen", inherited, patience_s)
             by_address[str(listener.address)] = sockets
         admin = _listen_patiently(ListenerSettings(settings.admin.listen), "admin.listen", inherited, patience_s)
-        unwanted = inherited.close_rest()
         places = [
             *(("listen", address, sockets) for address, sockets in by_address.items()),
             ("admin.listen", str(settings.admin.listen), admin),
         ]
+        if settings.receiver is not None:
+            at = ListenerSettings(settings.receiver.listen)
+            receiver = _listen_patiently(at, "receiver.listen", inherited, patience_s)
+            places.append(("receiver.listen", str(at.address), receiver))
+        unwanted = inherited.close_rest()
         groups = tuple(
             ListenerGroup(key, address, tuple(map(socket.socket.fileno, sockets)), inherited.has_activated(sockets))
             for key, address, sockets in places
@@ -73,15 +84,23 @@ def open_sockets(
         addresses = [address for address, sockets in by_address.items() for _ in sockets]
         link, path = listen_locally(folder, link_name)
         with link:
-            yield Sockets(listen, addresses, admin, link, path, groups, unwanted, inherited.has_activated(listen))
+            is_activated = inherited.has_activated(listen)
+            yield Sockets(listen, addresses, admin, link, path, groups, unwanted, is_activated, receiver)
             path.unlink(missing_ok=True)
     finally:
         for sockets in by_address.values():
             close_all(sockets)
         close_all(admin)
-        for listener in settings.listeners:
-            if listener.address.unix_path is not None:
-                remove_dead(listener.address.unix_path)
+        close_all(receiver)
+        for address in _addresses(settings):
+            if address.unix_path is not None:
+                remove_dead(address.unix_path)
+
+
+def _addresses(settings: Outline) -> list[Address]:
+    """Return all addresses that may be unix sockets."""
+    receiver = [] if settings.receiver is None else [settings.receiver.listen]
+    return [*(listener.address for listener in settings.listeners), *receiver]
 
 
 def _listen_patiently(

@@ -91,7 +91,9 @@ class Spawner:
             optional = () if former_link_fd is None else (former_link_fd,)
             fds = (start.settings_fd, start.first_settings_fd, start.link_fd, start.supervisor_fd, *optional)
             try:
-                process = spawn(self._commands.control, start, (*fds, *start.admin_fds), self.stderr_fd)
+                process = spawn(
+                    self._commands.control, start, (*fds, *start.admin_fds, *start.receiver_fds), self.stderr_fd
+                )
             except OSError:
                 ours.close()
                 raise
@@ -111,4 +113,6 @@ class Spawner:
             link_fd=self._sockets.link.fileno(),
             supervisor_fd=supervisor_fd,
             former_link_fd=former_link_fd,
+            receiver_fds=tuple(listener.fileno() for listener in self._sockets.receiver),
+            receives_at=self._sockets.receiving(),
         )

@@ -49,7 +49,9 @@ class CapturedArms:
 
     @property
     def shadowed(self) -> Arm:
-        """The arm that did not serve the client."""
+        """The arm that did not serve the client; if that is not known, one that shadows may be sent to."""
+        if not self.captured.arm:
+            return Arm.CANDIDATE if Arm.CANDIDATE in self.route.looks else Arm.LEGACY
         return Arm.CANDIDATE if self.captured.arm == Arm.LEGACY else Arm.LEGACY
 
     # 1. What is known without asking

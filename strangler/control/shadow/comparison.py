@@ -42,12 +42,12 @@ class ShadowComparison:
     threads: Executor
     is_timeable: bool = field(init=False)
     """A baseline may send this request again, so that both arms can be timed."""
-    _comparer: Comparer = field(init=False)
+    comparer: Comparer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.is_timeable = self._may_have_baseline()
+        self.is_timeable = self.may_have_baseline()
         arms = self.arms
-        self._comparer = Comparer(
+        self.comparer = Comparer(
             arms.captured, arms.route, arms.rules, self.threads, arms.route.is_dry_run(arms.captured.method)
         )
 
@@ -56,21 +56,22 @@ class ShadowComparison:
         route = self.arms.route
         route.first += 1
         try:
-            pair = await self._first_pair()
+            pair = await self.first_pair()
         finally:
             route.first -= 1
         may_recheck = self.arms.is_safe and self.arms.captured.failed is None and route.shadow.recheck_s > 0
         if pair.comparison.outcome is Outcome.MISMATCH and may_recheck:
-            pair = await Recheck(self.arms, self._comparer).run(pair)
+            pair = await Recheck(self.arms, self.comparer).run(pair)
         return await self._finding(pair)
 
-    async def _first_pair(self) -> ComparedPair:
+    async def first_pair(self) -> ComparedPair:
+        """Return the responses of both arms, one of them as the client got it, and their comparison."""
         served = self.arms.served()
         settled = self._settled(served)
         if settled is not None:
             return settled
         legacy, candidate = await self.arms.pair(served)
-        comparison = await self._comparer.compare(legacy, candidate)
+        comparison = await self.comparer.compare(legacy, candidate)
         baseline, times = await self._baseline(legacy)
         return ComparedPair(legacy, candidate, comparison, baseline, times)
 
@@ -115,7 +116,8 @@ class ShadowComparison:
 
     # 2. Legacy compared with itself
 
-    def _may_have_baseline(self) -> bool:
+    def may_have_baseline(self) -> bool:
+        """Return whether the request may be sent to both arms once more."""
         baseline, captured = self.arms.route.shadow.baseline, self.arms.captured
         if not self.arms.is_safe or not baseline.share:
             return False
@@ -133,7 +135,7 @@ class ShadowComparison:
         if not is_wanted or random.random() >= route.shadow.baseline.share:  # noqa: S311
             return None, None
         again, candidate = await self.arms.ask_both()
-        comparison = await self._comparer.compare(legacy, ArmResponse(again.response, None), is_baseline=True)
+        comparison = await self.comparer.compare(legacy, ArmResponse(again.response, None), is_baseline=True)
         return comparison, times_of(again, candidate)
 
     # 3. What is kept

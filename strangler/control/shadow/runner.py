@@ -18,6 +18,7 @@ from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.key import redaction_key
 from strangler.control.shadow.naming import TreeSource
+from strangler.control.shadow.received_comparison import ReceivedComparison
 from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
@@ -118,23 +119,35 @@ class ShadowRunner:
 
     def take(self, captured: Captured) -> None:
         """Begin the comparison of a capture, or count it as dropped."""
+        self._take(captured, ShadowComparison)
+
+    def take_received(self, captured: Captured) -> bool:
+        """Begin the comparison of a mirrored request, or count it as dropped. Return whether it has begun."""
+        return self._take(captured, ReceivedComparison)
+
+    def count_dropped(self, route: str, reason: str) -> None:
+        """Count a mirrored request that was given up before it could be compared."""
+        self._counters.count_dropped(route, reason)
+
+    def _take(self, captured: Captured, kind: type[ShadowComparison]) -> bool:
         self._credits.note_capture(captured.route)
         route = self._table.routes.get(captured.route)
         if route is None:
             self._counters.count_dropped(captured.route, "reloaded")
-            return
+            return False
         credit, reason = self._credits.credit(route)
         if credit <= 0:
             self._counters.count_dropped(route.name, reason)
-            return
+            return False
         captured = within(captured, route.shadow.max_body_bytes)
         size = len(captured.body) + len(captured.response.body)
-        self._held.begin(route, size, self._run(captured, route))
+        self._held.begin(route, size, self._run(captured, route, kind))
+        return True
 
-    async def _run(self, captured: Captured, route: ShadowRoute) -> None:
+    async def _run(self, captured: Captured, route: ShadowRoute, kind: type[ShadowComparison]) -> None:
         captured, span = self._spans.shadow_begins(captured)
         try:
-            finding = await self._comparison(captured, route).run()
+            finding = await self._comparison(captured, route, kind).run()
             if span is not None:
                 self._spans.shadow_ends(span, finding)
             self._writer.add(finding)
@@ -142,7 +155,7 @@ class ShadowRunner:
             log.exception("shadow.failed", route=route.name)
             self._counters.count_dropped(route.name, "failed")
 
-    def _comparison(self, captured: Captured, route: ShadowRoute) -> ShadowComparison:
+    def _comparison(self, captured: Captured, route: ShadowRoute, kind: type[ShadowComparison]) -> ShadowComparison:
         arms = CapturedArms(
             captured=captured,
             route=route,
@@ -152,7 +165,7 @@ class ShadowRunner:
             releases=self._releases,
             tree=self._tree(),
         )
-        return ShadowComparison(arms, self._index, self._threads)
+        return kind(arms, self._index, self._threads)
 
     # 3. Background tasks
 

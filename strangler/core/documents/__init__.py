@@ -98,6 +98,7 @@ from strangler.core.documents.status import ProcessIds as ProcessIds
 from strangler.core.documents.status import QueueStatus as QueueStatus
 from strangler.core.documents.status import ReadyChecks as ReadyChecks
 from strangler.core.documents.status import ReadyDocument as ReadyDocument
+from strangler.core.documents.status import ReceiverStatus as ReceiverStatus
 from strangler.core.documents.status import RecentFigures as RecentFigures
 from strangler.core.documents.status import RecordingStatus as RecordingStatus
 from strangler.core.documents.status import RetireStatus as RetireStatus

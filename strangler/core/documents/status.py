@@ -302,6 +302,20 @@ class RecordingStatus(Struct, frozen=True):
     left_s: Annotated[float, Meta(description="Seconds until it ends by itself.")]
 
 
+class ReceiverStatus(Struct, frozen=True):
+    """The listener that takes mirrored requests of other proxies."""
+
+    listen: str
+    is_alone: Annotated[bool, Meta(description="Nothing else runs: no client connects, and there are no workers.")]
+    received: Annotated[
+        dict[str, int],
+        Meta(
+            description="What became of the requests: `compared`, `unmatched`, `unsafe`, `unsampled`, `shadow`,"
+            " `dropped` or `malformed`."
+        ),
+    ]
+
+
 class StatusDocument(Struct, frozen=True):
     """The state of a running proxy."""
 
@@ -324,3 +338,4 @@ class StatusDocument(Struct, frozen=True):
     slow: Annotated[dict[str, list[SlowEndpoint]], Meta(description="By route, the slowest endpoint first.")] = {}
     ledger: Annotated[LedgerStatus | None, Meta(description="Null if routes.yaml has `ledger: false`.")] = None
     recording: Annotated[RecordingStatus | None, Meta(description="Null if nothing is recorded.")] = None
+    receiver: Annotated[ReceiverStatus | None, Meta(description="Null if no mirrored requests are taken.")] = None

@@ -61,7 +61,8 @@ class Route:
         self.split_headers = encode_fields(split_settings.headers)
         self.split = Split(split_settings)
         self.has_rollout = settings.rollout is not None
-        self.shadow = ShadowShare(shadow.percent, shadow.methods, shadow.of) if shadow and shadow.percent else None
+        is_shadowed = shadow is not None and shadow.percent and not shadow.is_only_received
+        self.shadow = ShadowShare(shadow.percent, shadow.methods, shadow.of) if shadow and is_shadowed else None
         self.rewrite = _rewrite(settings)
         self.retirement = None if settings.retire is None else Retirement(settings.retire)
         self.parts = tuple(Part(part, match) for part in settings.aggregate or ())

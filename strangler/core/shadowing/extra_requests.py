@@ -32,7 +32,7 @@ class ExtraRequests:
 def extra_requests(route: RouteSettings) -> ExtraRequests | None:
     """Return the extra requests of a route's shadows; None if it has no shadows."""
     shadow = route.shadow
-    if shadow is None or not shadow.percent:
+    if shadow is None or not shadow.percent or shadow.is_only_received:
         return None
     baseline = shadow.percent * shadow.baseline.share
     parts = tuple(dict.fromkeys(part.upstream for part in route.aggregate or ()))
