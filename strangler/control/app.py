@@ -28,10 +28,10 @@ from strangler.control.operator_actions import KillSwitchListener, Operator, log
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
-from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.receiver.receiver_status import receiver_status
 from strangler.control.receiver.receiving import Receiving
 from strangler.control.receiver.server import ReceiverServer
+from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState

@@ -95,11 +95,11 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        return int(self._running()["listen"].rpartition(":")[2])
+        return int(self.running()["listen"].rpartition(":")[2])
 
     @property
     def admin(self) -> str:
-        running = self._running()
+        running = self.running()
         return f"{'https' if running['admin_has_tls'] else 'http'}://{running['admin']}"
 
     @property
@@ -223,7 +223,7 @@ class Proxy:
         workers = [worker["generation"] for worker in status["workers"]]
         return status["config"]["generation"] == generation and set(workers) == {generation}
 
-    def _running(self) -> dict[str, Any]:
+    def running(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "state" / "running.json").read_text())
         return found
 
