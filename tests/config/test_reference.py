@@ -158,6 +158,7 @@ def test_the_defaults_in_the_docs_are_what_is_used() -> None:
             "routes.shadow",
             "upstreams.orders.health",
             "admin.tls",
+            "receiver",
         )
         if ".".join(steps).startswith(optional):
             continue

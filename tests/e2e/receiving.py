@@ -57,15 +57,10 @@ async def receiver(
         on = ReceiverStage(proxy, legacy, candidate)
         try:
             if start:
-                await start_receiver(on)
+                await proxy.start(sys.executable, "-m", "strangler", "shadow", "--listen", "127.0.0.1:0")
             yield on
         finally:
             await proxy.stop()
-
-
-async def start_receiver(on: ReceiverStage, port: int = 0) -> None:
-    """Start `strangler shadow --listen`."""
-    await on.proxy.start(sys.executable, "-m", "strangler", "shadow", "--listen", f"127.0.0.1:{port}")
 
 
 def shadows_of(arm_: Arm) -> list[str]:
