@@ -20,7 +20,7 @@ from strangler.core.settings import Settings
 @config_option
 @click.pass_context
 def command(ctx: click.Context, listen: str | None, config: Path) -> None:
-    """Compare the requests that another proxy mirrors, or control the shadows of a route.
+    """Compare what another proxy mirrors, or resume shadows.
 
     With --listen it runs until SIGTERM or Ctrl-C, like `strangler serve`, but takes mirrored requests alone: both arms
     of a route are asked, and their responses compared. No client connects to it. See docs/receiver.md.

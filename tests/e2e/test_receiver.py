@@ -68,10 +68,10 @@ async def test_mirrored_requests_fill_inbox_and_verdict(tmp_path: Path, start: S
             await on.has_received("unmatched", 1)
         expected = sorted(f"/api/orders/{number}?q=a%20b&x" for number in range(12))
         assert sorted(set(shadows_of(on.legacy))) == sorted(set(shadows_of(on.candidate))) == expected
-        for asked in (on.legacy.shadows[0], on.candidate.shadows[0]):
-            assert (asked.method, asked.value("Host"), asked.body) == ("GET", "shop.example", b"")
-            assert (asked.value("X-Forwarded-For") or "").endswith(", 127.0.0.1"), "the mirroring proxy is trusted"
-            assert asked.value("X-Forwarded-Proto") == "http"
+        for heard in (on.legacy.shadows[0], on.candidate.shadows[0]):
+            assert (heard.method, heard.value("Host"), heard.body) == ("GET", "shop.example", b"")
+            assert (heard.value("X-Forwarded-For") or "").endswith(", 127.0.0.1"), "the mirroring proxy is trusted"
+            assert heard.value("X-Forwarded-Proto") == "http"
         assert [heard.method for heard in on.legacy.heard].count("POST") == 1, "a write is never repeated"
         await on.line(11)
         status, text = await cli(tmp_path, "diffs", "--json")
@@ -233,7 +233,7 @@ async def test_a_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
 
 
 async def test_a_slow_arm_costs_only_places(tmp_path: Path) -> None:
-    """What is beyond `in_flight` is dropped, and the 204 does not wait."""
+    """Requests beyond `in_flight` are dropped, and the 204 does not wait."""
 
     async def slow(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(1.0)
