@@ -70,7 +70,7 @@ def test_of_several_listeners_each_takes_what_was_its_own_in_any_order(left: soc
     tcp.close()
 
 
-@pytest.mark.parametrize("key", ["listen", "admin.listen", ""])
+@pytest.mark.parametrize("key", ["listen", "admin.listen", "receiver.listen", ""])
 def test_an_address_is_taken_over_whatever_key_it_was_for(left: socket.socket, key: str) -> None:
     port = where(left).port
     (taken,) = listen_at(Address("127.0.0.1", port), "listen", group(left, key, "elsewhere:1"))
