@@ -63,7 +63,7 @@ def command(
     as_json: bool,
     follow: bool,
 ) -> None:
-    """Show and review the differences that shadows and replays have found.
+    """Show and review the differences that were found.
 
     Most severe first. Each row is one difference: a route, an endpoint, a place in the response, a kind. It stays
     until its cause is gone or somebody accepts it.

@@ -68,7 +68,7 @@ def command(
     as_json: bool,
     routes: tuple[str, ...] = (),
 ) -> None:
-    """Record what a running proxy serves, make a recording of a file, export one, or show it.
+    """Record a running proxy, and import, export or show recordings.
 
     With ROUTE… or --all, the running proxy is recorded until the time or the size is reached, or until Ctrl-C. A
     connection that breaks is made again. A route called `export` is named behind `--`.

@@ -64,7 +64,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--junit", type=_FILE, help="Write the result into this file as JUnit XML, too.")
 def command(recording: Path, config: Path, admin: NamedAdmin | None, as_json: bool, **options: Any) -> None:
-    """Send the requests of a recording again, and compare the responses.
+    """Send a recording again, and compare the responses.
 
     routes.yaml says where a request goes, never the recording. Requests are marked as shadows; writes are left out
     unless the route has a way for them. Before the first request it says what is sent where. Ctrl-C ends it with what
