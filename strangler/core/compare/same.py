@@ -16,7 +16,7 @@ Fields = dict[bytes, list[bytes]]
 def is_same(legacy: Response, candidate: Response, rules: CompareRules) -> bool:
     """Return True for two whole responses that match without a closer look; False says nothing.
 
-    It saves half of the time that comparing a small pair takes: 30 µs.
+    It takes 4 µs for a small pair, where comparing in full takes 30.
     """
     if legacy.status != candidate.status or legacy.status == 101 or legacy.body != candidate.body:
         return False
