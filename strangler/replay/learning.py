@@ -26,7 +26,7 @@ def values_of_both(recorded: Response, replayed: Response, target: str, *, knows
         return None
     if not knows_any and recorded.body == replayed.body:
         fields = _fields(recorded)
-        if fields == _fields(replayed) and not any(name == b"set-cookie" for name, _ in fields):
+        if fields == _fields(replayed) and b"set-cookie" not in dict(fields):
             return None  # equal cookies are learned: one side may set them anew later
         recorded, replayed = replace(recorded, body=b""), replace(replayed, body=b"")
     return BothValues(values_by_place(recorded, target), values_by_place(replayed, target))
@@ -34,8 +34,7 @@ def values_of_both(recorded: Response, replayed: Response, target: str, *, knows
 
 def _fields(response: Response) -> list[tuple[bytes, bytes]]:
     """Return the fields that values may be found in."""
-    named = ((name.lower(), value) for name, value in response.headers)
-    return [pair for pair in named if pair[0] not in _WITHOUT_VALUES]
+    return [(key, value) for name, value in response.headers if (key := name.lower()) not in _WITHOUT_VALUES]
 
 
 _WITHOUT_VALUES = frozenset({b"date", b"server", b"connection", b"content-length", b"content-type", b"keep-alive"})

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from strangler.comparing.arm_request import path_of
 from strangler.comparing.comparer import ArmResponse, Comparer, times_of
 from strangler.comparing.digest import Pair, digest, endpoint_of, request_of
+from strangler.core.compare import match_at_sight
 from strangler.core.compare.model.endpoint_names import TemplateTree
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
@@ -56,14 +57,18 @@ class Judging:
         """Return the finding of a comparison. It may be called in a thread, one call at a time."""
         route = destination.route
         rules = route.endpoint_rules.of(*named)
-        if sides.is_recorded:
-            sides = self._comparable(route, sides)
-        comparer = Comparer(captured, route, rules, None, is_dry_run=destination.is_dry_run)
+        left, right = sides.left.response, sides.right.response
+        comparison = match_at_sight(left, right, rules, is_dry_run=destination.is_dry_run)
+        if comparison is None:
+            if sides.is_recorded:
+                sides = self._comparable(route, sides)
+            comparer = Comparer(captured, route, rules, None, is_dry_run=destination.is_dry_run)
+            comparison = comparer.compare_here(sides.left, sides.right)
         pair = Pair(captured, sides.left.response, sides.right.response, destination.upstream)
         return digest(
             pair,
             named.endpoint,
-            comparer.compare_here(sides.left, sides.right),
+            comparison,
             None,
             None if sides.is_recorded else times_of(sides.left, sides.right),
             route.redactor,

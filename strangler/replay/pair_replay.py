@@ -221,7 +221,7 @@ def _captured(request: _Sendable, pair: RecordedPair, route: str, upstream: str)
         method=message.method,
         target=message.target,
         host=head.host_value,
-        lines=client_lines(message) if upstream == PROXY else forwarded_lines(message, head),
+        lines=client_lines(message) if upstream == PROXY else forwarded_lines(head),
         body=message.body,
         is_body_complete=True,
         request_id=head.fields.get(b"x-request-id", b""),

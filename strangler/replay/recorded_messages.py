@@ -16,8 +16,8 @@ from strangler.core.replaying.request_message import RequestMessage
 from strangler.http1.request import Request, parse_request
 from strangler.recordings.recorded import RecordedRequest, RecordedResponse, raw_bytes, raw_headers
 
-_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BREAK: Final = re.compile(rb"[\r\n\0]")
+_NAMES: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]+\n)*")
+"""Lower-case names of fields, with a line break behind each."""
 _LENGTH: Final = b"content-length"
 _DROPPED: Final = HOP_BY_HOP | {b"traceparent", b"tracestate", b"expect", b"x-strangler-shadow", b"trailer"}
 _FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"})
@@ -37,9 +37,12 @@ def request_message(recorded: RecordedRequest) -> RequestMessage | str:
     if b"upgrade" in fields:
         return AN_UPGRADE
     dropped = _DROPPED | named_by_connection(fields) if b"connection" in fields else _DROPPED
+    if not dropped.isdisjoint(fields):
+        headers = [pair for pair in headers if pair[0].lower() not in dropped]
     data = b"" if body is None else body.data or b""
-    kept = _with_length([pair for pair in headers if pair[0].lower() not in dropped], len(data))
-    return RequestMessage(recorded.method.encode(), raw_bytes(recorded.target), kept, data)
+    if _LENGTH in fields:
+        headers = _with_length(headers, len(data))
+    return RequestMessage(recorded.method.encode(), raw_bytes(recorded.target), headers, data)
 
 
 def _with_length(headers: RawHeaders, length: int) -> RawHeaders:
@@ -53,24 +56,24 @@ def _with_length(headers: RawHeaders, length: int) -> RawHeaders:
 
 def read_as_client(message: RequestMessage) -> Request | str:
     """Return the head of a request as a worker reads it; or why it is not sent, since a worker would refuse it."""
-    words = (message.method, message.target, *(value for _, value in message.headers))
-    if any(_BREAK.search(word) for word in words) or not all(_NAME.fullmatch(name) for name, _ in message.headers):
-        return "a line break, or a name that is none, in its head"
-    has_host = any(name.lower() == b"host" for name, _ in message.headers)
-    lines = b"".join(b"%b: %b\r\n" % pair for pair in message.headers)
-    version = b"HTTP/1.1" if has_host else b"HTTP/1.0"
+    names = [name.lower() for name, _ in message.headers]
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in message.headers])
+    version = b"HTTP/1.1" if b"host" in names else b"HTTP/1.0"
     raw = b"%b %b %b\r\n%b\r\n" % (message.method, message.target, version, lines)
+    own = len(names) + 2  # the line breaks that were just written
+    is_unbroken = raw.count(b"\n") == raw.count(b"\r") == own and b"\0" not in raw
+    if not is_unbroken or not _NAMES.fullmatch(b"\n".join([*names, b""])):
+        return "a line break, or a name that is none, in its head"
     head = parse_request(raw, _CLIENT, Request)
     if isinstance(head, Problem):
         return f"a head that a worker refuses: {head.title.rstrip('.')}"
     return head
 
 
-def forwarded_lines(message: RequestMessage, head: Request) -> bytes:
+def forwarded_lines(head: Request) -> bytes:
     """Return the header section for any upstream: with what a worker adds, unless the recording was made behind one."""
-    fields = message.headers
-    lines = b"".join(b"%b: %b\r\n" % pair for pair in fields)
-    if any(name.lower() in _FORWARDED for name, _ in fields):
+    lines = head.request_headers.lines(frozenset())
+    if not _FORWARDED.isdisjoint(head.fields):
         return lines
     lines += b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"
     lines += b"X-Forwarded-Host: %b\r\n" % head.host_value

@@ -80,8 +80,10 @@ class ReplayArms:
         return ArmResponse(reply.response, reply.url, release)
 
     def _count(self, upstream: str, reply: ArmResponse) -> None:
-        rule = self._rules.setdefault(upstream, StopRuleState(upstream))
-        rule.add(reply.response, str(reply.url))
+        rule = self._rules.get(upstream)
+        if rule is None:
+            rule = self._rules[upstream] = StopRuleState(upstream)
+        rule.add(reply.response, reply.url)
         reason = rule.reason() if reply.response.fault is not None else None
         if reason is not None:
             self.stop(reason)

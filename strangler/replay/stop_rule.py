@@ -6,6 +6,7 @@ from typing import Final
 
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
+from strangler.core.settings import Url
 
 MIN_ATTEMPTED: Final = 50
 MAX_SHARE: Final = 0.1
@@ -22,10 +23,10 @@ class StopRuleState:
 
     upstream: str
     attempted: int = 0
-    unsent: Counter[tuple[str, Fault]] = field(default_factory=Counter)
+    unsent: Counter[tuple[Url | None, Fault]] = field(default_factory=Counter)
     """By the URL and the fault."""
 
-    def add(self, response: Response, url: str) -> None:
+    def add(self, response: Response, url: Url | None) -> None:
         """Count the response to a request, faults included."""
         self.attempted += 1
         if response.fault in _UNSENT and not response.status:

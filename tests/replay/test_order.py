@@ -73,7 +73,7 @@ def test_the_rule_agrees_with_its_sentence(results: list[tuple[Fault | None, int
     """More than 10 % of at least 50 could not be sent: no connection, or none that lasted to a response."""
     rule = StopRuleState("orders")
     for at, (fault, status) in enumerate(results, 1):
-        rule.add(Response(status, fault=fault), "http://orders")
+        rule.add(Response(status, fault=fault), None)
         unsent = sum(
             fault in (Fault.CONNECT, Fault.RESET, Fault.TIMEOUT) and not status for fault, status in results[:at]
         )

@@ -6,7 +6,7 @@ from strangler.core.compare.accept_rules.compile import compile_rules
 from strangler.core.compare.accept_rules.jsonpath import PatternError, parse_pattern
 from strangler.core.compare.accept_rules.proposals import propose
 from strangler.core.compare.accept_rules.rules import NO_RULES, CompareRules, EndpointRules
-from strangler.core.compare.engine import compare, second_look
+from strangler.core.compare.engine import compare, match_at_sight, second_look
 from strangler.core.compare.model.conditions import NO_CONDITIONS, RequestConditions, conditions_of, may_decide
 from strangler.core.compare.model.endpoint_names import EndpointNames, endpoint_shape
 from strangler.core.compare.model.noise import NoiseCount
@@ -62,6 +62,7 @@ __all__ = [
     "conditions_of",
     "endpoint_shape",
     "expired_rules",
+    "match_at_sight",
     "may_decide",
     "not_comparable",
     "parse_pattern",

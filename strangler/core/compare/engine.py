@@ -15,6 +15,7 @@ from strangler.core.compare.same import is_same
 from strangler.core.fault import Fault
 from strangler.core.http.headers import STREAM_TYPES
 
+MATCH = Comparison(Outcome.MATCH)
 _HANDLED = b"x-strangler-shadow-handled"
 
 
@@ -43,12 +44,12 @@ def compare(
     if reason is not None:
         return not_comparable(reason)
     if is_same(legacy, candidate, rules):
-        return Comparison(Outcome.MATCH)
+        return MATCH
     if candidate.status >= 500:  # one difference, whatever else differs
         return _status_alone(legacy, candidate, rules, today)
     standing = standing_of(legacy, candidate, request)
     if standing is Standing.MATCH:
-        return Comparison(Outcome.MATCH)
+        return MATCH
     if standing is Standing.CONDITIONAL:
         return not_comparable(Reason.CONDITIONAL)
     if standing is Standing.STATUS_ALONE or (legacy.is_unrecorded and legacy.status != candidate.status):
@@ -58,6 +59,15 @@ def compare(
         return not_comparable(reason)
     with collector_paused():  # two trees of 256 KiB are up to 500,000 objects: half the time
         return _compared(legacy, candidate, rules, today, rewrite_back, cookie_back)
+
+
+def match_at_sight(
+    legacy: Response, candidate: Response, rules: CompareRules, *, is_dry_run: bool = False
+) -> Comparison | None:
+    """Return the match of two responses with the same bytes in all that is compared; None says nothing."""
+    if _why_no_response(legacy, candidate, is_dry_run) is None and is_same(legacy, candidate, rules):
+        return MATCH
+    return None
 
 
 def _compared(

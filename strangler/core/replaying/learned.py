@@ -190,11 +190,12 @@ class LearnedValues:
         self._max_bytes = max_bytes
         self._callers: OrderedDict[str, CallerValues] = OrderedDict()
         self._size = 0
+        self._nothing = CallerValues()
+        """Never changed: it stands for each caller that is not known."""
 
     def of(self, caller: str) -> CallerValues:
         """Return the values of a caller, empty for one that is not known."""
-        values = self._callers.get(caller)
-        return CallerValues() if values is None else values
+        return self._callers.get(caller, self._nothing)
 
     def learn(self, caller: str, recorded: Mapping[Place, FoundValue], replayed: Mapping[Place, FoundValue]) -> None:
         """Learn from the values of two responses to a request of a caller."""

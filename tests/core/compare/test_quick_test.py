@@ -22,6 +22,11 @@ def test_a_secret_is_not_proven_away(secret: str) -> None:
         assert not holds_no_secret(in_base64(f"text {secret}"))
 
 
+@pytest.mark.parametrize("url", ["// shop:geheim", '//a"b:geheim', "https://\ta:b"])
+def test_userinfo_of_a_text_that_is_read_as_a_url_is_not_proven_away(url: str) -> None:
+    assert Redactor.of(b"key", []).target(url.encode()).partition("//")[2].startswith("redacted:")
+
+
 @pytest.mark.parametrize("text", PLAIN)
 def test_usual_texts_are_proven(text: str) -> None:
     assert holds_no_secret(text)

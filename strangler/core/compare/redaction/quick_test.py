@@ -27,7 +27,8 @@ _LONG_NUMBER: Final = b"0" * 13
 _DIGITS: Final = re.compile("[0-9](?:[ .\\-+\u00a0]?[0-9]){12,}")
 _EXPONENT: Final = re.compile(r"(?:\A|[\[:,\s])-?[0-9]++(?:\.[0-9]++)?[eE][+\-]?[0-9]")
 _ZEROS: Final = re.compile(r"00[1-9](?<![\w.,\-]00.)")
-_USERINFO: Final = re.compile(r"//[^/\s\"]*[:@]")
+_USERINFO: Final = re.compile(r"//[^/\s\"]*[:@]|\A(?:[^:/?#]+:)?//[^/?#]*[:@]")
+"""That of a URL in a text, or of a text that is read as a URL, blanks and all."""
 _TOKEN: Final = re.compile(r"e[wy][A-Za-z0-9_\-]{6}")
 _LOWER: Final = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
 _NO_LETTERS: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))
@@ -120,7 +121,7 @@ def _may_have_form(text: str) -> bool:
     lower = data.lower()
     if any(word in lower for word in _WORDS) or any(start in data for start in _CREDENTIALS):
         return bool(formed_spans(text))
-    if "+" in text or ("." in text and _TOKEN.search(text)):
+    if "+" in text or b"%2b" in lower or ("." in text and _TOKEN.search(text)):
         return bool(formed_spans(text))
     return len(text) >= _SHORTEST_IBAN and any(True for _ in iban_spans(text))
 
