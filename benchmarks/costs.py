@@ -34,7 +34,7 @@ from strangler.ipc.metrics import Metrics
 from strangler.logs import LogWriter
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
-from strangler.worker.capture import Captures
+from strangler.worker.captures import Captures
 from strangler.worker.context import WorkerContext
 from strangler.worker.handler import serve
 from strangler.worker.request_metrics import RequestMetrics

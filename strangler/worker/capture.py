@@ -1,148 +1,20 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """Copies for shadows and recordings: a request and the response that its client got, kept while they stream.
 
-Nothing here is waited for. Control grants the number of captures of a route (`CaptureGrants`), and the bytes of a
-recording (`RecordingWanted`). Without credit, and so without control, a request that would get a shadow costs a lookup
-and a count. Captures that are too large, or too many at once, are dropped and counted. A request that gets a shadow and
-is recorded has one capture, which is sent once. A request with neither has `NO_CAPTURE`, which keeps nothing.
+Nothing here is waited for. Without credit, and so without control, a request that would get a shadow costs a lookup
+and a count. A request that gets a shadow and is recorded has one capture, which is sent once. A request with neither
+has `NO_CAPTURE`, which keeps nothing.
 """
 
 import time
 
 from strangler.core.result import Result
-from strangler.core.routing.plan import Plan
 from strangler.http1.body import Body
-from strangler.http1.request import Request
 from strangler.http1.response import ResponseHead
-from strangler.ipc.messages import Captured, CaptureGrant, RecordingCredit, RecordingWanted, recorded_bytes
-from strangler.ipc.metrics import Metrics
-from strangler.worker.control_link import NO_LINK, ControlLink
+from strangler.ipc.messages import Captured, recorded_bytes
+from strangler.worker.captures import Captures
 from strangler.worker.recorder import Recorder
-from strangler.worker.shadow_credits import AWAY, CaptureCredit, ShadowCredits
-
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""The limit of one body, whatever `max_body` is: larger bodies are not compared, and a frame has its limit."""
-
-MAX_HELD_BYTES = 32 * 1024 * 1024
-"""The limit of all unfinished captures of a worker."""
-
-_BATCH = 8
-"""The captures sent together: a write to the link, and waking control, cost more than a capture."""
-
-_BATCH_BYTES = 64 * 1024
-
-_SHADOW = b"x-strangler-shadow"
-
-
-class Captures:
-    """All captures of a worker: how many are wanted, how many bytes they hold, and which are finished."""
-
-    def __init__(self, metrics: Metrics, link: ControlLink = NO_LINK, max_held_bytes: int = MAX_HELD_BYTES) -> None:
-        self.held_bytes = 0
-        self._link = link
-        self.max_held_bytes = max_held_bytes
-        self._numbers = metrics
-        self._credits = ShadowCredits(metrics)
-        self.recorder: Recorder | None = None
-        """The recording under way."""
-        self._finished: list[tuple[CaptureCredit | None, Recorder | None, Captured]] = []
-        """The captures to send to control next."""
-        self._finished_bytes = 0
-
-    def set_credits(self, grants: list[CaptureGrant]) -> None:
-        """Adopt the credits that control grants now."""
-        self._credits.adopt(grants)
-
-    def close_credits(self) -> None:
-        """Drop all credits, and the recording, since control is gone."""
-        self._credits.close()
-        self.recorder = None
-
-    def record(self, wanted: RecordingWanted) -> None:
-        """Begin a recording, in place of any other."""
-        self.recorder = Recorder(wanted, self._numbers)
-
-    def allow(self, credit: RecordingCredit) -> None:
-        """Adopt the credit of the recording, unless that is another one by now."""
-        if self.recorder is not None and self.recorder.number == credit.number:
-            self.recorder.allow(credit.credit_bytes)
-
-    def end_recording(self) -> None:
-        """Record nothing any more, finished captures included."""
-        self.recorder = None
-
-    def begin(self, plan: Plan, request: Request, *, is_from_trusted: bool) -> "Capture":
-        """Return a new capture for a request that is planned to get a shadow, or that is recorded, with the credit.
-
-        `is_from_trusted`: it comes from a trusted proxy, which may mark it as a shadow of its own.
-        """
-        credit = self._shadow_credit(plan, request, is_from_trusted) if plan.shadow else None
-        recorder = self.recorder
-        caller: bytes | None = None
-        if recorder is not None and not (is_from_trusted and _SHADOW in request.fields):
-            caller = recorder.caller(plan, request)
-            if caller is not None and recorder.left_bytes <= 0:
-                recorder.count_dropped("credit")
-                caller = None
-        if caller is None:
-            recorder = None
-        if credit is None and recorder is None:
-            return NO_CAPTURE
-        route = "" if plan.route is None else plan.route.name
-        capture = Capture(self, route, credit, recorder, _max_bytes(plan, credit, recorder), caller or b"")
-        if request.body is not None:
-            request.body.observe(capture.copy_request())
-        return capture
-
-    def _shadow_credit(self, plan: Plan, request: Request, is_from_trusted: bool) -> CaptureCredit | None:
-        """Take the credit for a shadow; None if there is none, or no shadow is made of this request."""
-        route = plan.route
-        if route is None:
-            return None
-        credit = self._credits.of(route.name)
-        if credit.left <= 0:  # the usual end under load: 0.3 µs
-            credit.dropped.inc()
-            return None
-        if route.settings.shadow is None or (is_from_trusted and _SHADOW in request.fields):
-            return None  # another proxy's shadow: its response is compared there
-        credit.left -= 1
-        return credit
-
-    def offer(self, credit: CaptureCredit | None, recorder: Recorder | None, message: Captured) -> None:
-        """Send a finished capture to control soon; at once if control may be waiting for just this one."""
-        self._finished.append((credit, recorder, message))
-        self._finished_bytes += len(message.body) + len(message.response.body)
-        is_last = credit is not None and credit.left <= 0
-        if is_last or len(self._finished) >= _BATCH or self._finished_bytes >= _BATCH_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send the finished captures, as far as the link has room; called many times a second."""
-        finished, self._finished, self._finished_bytes = self._finished, [], 0
-        for credit, recorder, message in finished:
-            if not self._link.offer(message):
-                if recorder is not None:
-                    recorder.spend(-recorded_bytes(message))
-                self.give_up(credit, recorder, AWAY)
-
-    def give_up(self, credit: CaptureCredit | None, recorder: Recorder | None, reason: str) -> None:
-        """Count a capture that is not sent to control, and free its credit."""
-        if recorder is not None:
-            recorder.count_dropped(reason)
-        if credit is not None:
-            self._credits.give_back(credit, reason)
-
-    def credit(self, route: str) -> CaptureCredit:
-        """Return the credit of a route."""
-        return self._credits.of(route)
-
-
-def _max_bytes(plan: Plan, credit: CaptureCredit | None, recorder: Recorder | None) -> int:
-    """Return the bytes of a body that are kept: the larger limit of the shadow and the recording."""
-    found = 0 if recorder is None else recorder.max_body_bytes
-    if credit is not None and plan.route is not None and plan.route.settings.shadow is not None:
-        found = max(found, plan.route.settings.shadow.max_body_bytes)
-    return min(found, MAX_BODY_BYTES)
+from strangler.worker.shadow_credits import CaptureCredit
 
 
 class Copy:

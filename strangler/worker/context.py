@@ -7,7 +7,7 @@ from random import random
 
 from strangler.core.routing.snapshot import Snapshot
 from strangler.worker.access_log import AccessLog
-from strangler.worker.capture import Captures
+from strangler.worker.captures import Captures
 from strangler.worker.control_link import NO_LINK, ControlLink
 from strangler.worker.ledger import Ledger
 from strangler.worker.ledger_names import LedgerNames, names_for

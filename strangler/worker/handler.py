@@ -18,6 +18,7 @@ from strangler.core.routing.arm import CANDIDATE_ARM, LEGACY_ARM
 from strangler.core.routing.plan import UNPLANNED
 from strangler.http1.client_connection import ClientConnection
 from strangler.worker.arms import Outcome, try_arm
+from strangler.worker.begin_capture import begin_capture
 from strangler.worker.call import Call
 from strangler.worker.context import WorkerContext
 from strangler.worker.deliver import deliver, refuse
@@ -47,7 +48,7 @@ async def _respond(call: Call, context: WorkerContext) -> None:
         refusal = plan.refusal
         if plan.shadow or context.captures.recorder is not None:
             is_from_trusted = call.client.forwarded.is_trusted
-            call.capture = context.captures.begin(plan, call, is_from_trusted=is_from_trusted)
+            call.capture = begin_capture(context.captures, plan, call, is_from_trusted=is_from_trusted)
     if refusal is not None:
         is_sound = call.plan.route is not None  # it was read, and its path has one meaning
         if is_sound:

@@ -46,7 +46,7 @@ from strangler.sockets.accept import ConnectionCounts
 from strangler.tls.server_context import ServerContexts, ignore_undecodable_names
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
-from strangler.worker.capture import Captures
+from strangler.worker.captures import Captures
 from strangler.worker.context import WorkerContext
 from strangler.worker.gauges import UpstreamGauges
 from strangler.worker.handler import serve

@@ -33,7 +33,7 @@ from strangler.tls.server_context import ServerContexts
 from strangler.unnamed_files import unnamed_file
 from strangler.worker.access_log import AccessLog
 from strangler.worker.call import Call
-from strangler.worker.capture import Captures
+from strangler.worker.captures import Captures
 from strangler.worker.context import WorkerContext
 from strangler.worker.control_link import NO_LINK, ControlLink
 from strangler.worker.gauges import UpstreamGauges

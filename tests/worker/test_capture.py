@@ -8,7 +8,8 @@ from strangler.http1.body import Body
 from strangler.http1.response import ResponseHead, parse_response
 from strangler.ipc.messages import Captured, CapturedResponse, CaptureGrant
 from strangler.ipc.metrics import Metrics
-from strangler.worker.capture import NO_CAPTURE, Capture, Captures
+from strangler.worker.capture import NO_CAPTURE, Capture
+from strangler.worker.captures import Captures
 
 
 class Still:

@@ -17,7 +17,8 @@ from strangler.ipc.messages import (
     recorded_bytes,
 )
 from strangler.ipc.metrics import Metrics
-from strangler.worker.capture import Capture, Captures
+from strangler.worker.capture import Capture
+from strangler.worker.captures import Captures
 from strangler.worker.recorder import Recorder
 from tests import factories
 from tests.http1.scripted import ScriptedUpstream, responding, send
