@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from strangler.cli._config import BAD_INPUT
+from strangler.cli._admin_errors import BadFileError, BusyError, absent
 from strangler.cli._trust import Authorities, Pinned, Trust, TrustError
 from strangler.config.load import load
 from strangler.config.scalars import bearer_token
@@ -49,21 +49,7 @@ class _AdminUrl(click.ParamType[str]):
         return f"{parts.scheme}://{parts.netloc}"
 
 
-_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
-"""The reasons that OpenSSL has, by version, for a response in place of its handshake."""
 _WAY_TO_THE_TOKEN = f"set admin.token in the routes.yaml named with -c, or else ${TOKEN_VARIABLE}"
-
-
-class _BadFileError(click.ClickException):
-    """routes.yaml, or an environment variable, is not valid."""
-
-    exit_code = BAD_INPUT
-
-
-class BusyError(click.ClickException):
-    """The proxy cannot do it at the moment."""
-
-
 _GIVEN_URL, _GIVEN_FILE = "strangler.admin", "strangler.cacert"
 
 
@@ -145,7 +131,7 @@ class Admin:
             raise self._refused(response.status, response.read())
         except (OSError, HTTPException) as error:
             connection.close()
-            raise self._absent(error) from error
+            raise absent(self.url, error) from error
         except BaseException:
             connection.close()
             raise
@@ -156,7 +142,7 @@ class Admin:
             response = self._sent(connection, method, path, body)
             return response.status, response.read()
         except (OSError, HTTPException) as error:
-            raise self._absent(error) from error
+            raise absent(self.url, error) from error
         finally:
             connection.close()
 
@@ -178,7 +164,7 @@ class Admin:
         try:
             return HTTPSConnection(self._authority, timeout=self.timeout_s, context=self.trust.context())
         except TrustError as error:
-            raise _BadFileError(str(error)) from None
+            raise BadFileError(str(error)) from None
 
     def _decoded(self, content: bytes, kind: type[_Document]) -> _Document:
         try:
@@ -189,7 +175,7 @@ class Admin:
                 " use the proxy's version of this command, or restart the proxy with this version"
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._absent(error) from error
+            raise absent(self.url, error) from error
 
     @property
     def _authority(self) -> str:
@@ -198,29 +184,6 @@ class Admin:
     @property
     def _is_https(self) -> bool:
         return self.url.startswith("https:")
-
-    def _absent(self, error: Exception) -> click.ClickException:
-        if self._is_https and isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
-            return click.ClickException(f"{self._authority} does not use TLS; name it as http://{self._authority}")
-        if not self._is_https and isinstance(error, ConnectionResetError | BadStatusLine) and self._uses_tls():
-            return click.ClickException(f"{self._authority} uses TLS; name it as https://{self._authority}")
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return click.ClickException(f"no proxy answers at {self._authority} ({reason}); is `strangler serve` running?")
-
-    def _uses_tls(self) -> bool:
-        """Return whether a listener that does not understand a request in clear completes a handshake."""
-        parts = urlsplit(self.url)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # nothing is sent to it
-        try:
-            with (
-                socket.create_connection((parts.hostname or "", parts.port or 80), TIMEOUT_S) as connection,
-                context.wrap_socket(connection),
-            ):
-                return True
-        except OSError:
-            return False
 
     def _refused(self, status: int, content: bytes) -> click.ClickException:
         if status == 401:
@@ -237,7 +200,7 @@ def _token_of_environment() -> str | None:
     try:
         return bearer_token(text) if text.strip() else None
     except ValueError as error:
-        raise _BadFileError(f"{TOKEN_VARIABLE} is not valid: {error}") from None
+        raise BadFileError(f"{TOKEN_VARIABLE} is not valid: {error}") from None
 
 
 def find_admin(config: Path, named: NamedAdmin | None) -> Admin:
@@ -258,7 +221,7 @@ def find_admin(config: Path, named: NamedAdmin | None) -> Admin:
             f"no proxy runs on the state folder {folder}; start it with `strangler serve`, or name another with --admin"
         )
     if settings is None:
-        raise _BadFileError(
+        raise BadFileError(
             f"{config} cannot be loaded ({loaded.problems[0].what}); `strangler check -c {config}` lists all problems,"
             " and --admin names a proxy without the file"
         )

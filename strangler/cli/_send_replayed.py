@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from strangler.cli._admin import Admin, BusyError
+from strangler.cli._admin import Admin
+from strangler.cli._admin_errors import BusyError
 from strangler.core.documents import MAX_FINDINGS, MAX_REPLAY_BYTES, ReplaysDocument
 from strangler.evidence.findings import Finding
 from strangler.evidence.replayed import encoded

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
-from strangler.cli._admin import Admin, BusyError
+from strangler.cli._admin import Admin
+from strangler.cli._admin_errors import BusyError
 from strangler.cli._evidence import find_evidence
 from strangler.cli._send_replayed import MAX_TRIES, parts, send_replayed
 from strangler.core.documents import MAX_FINDINGS, MAX_REPLAY_BYTES, ReplaysDocument
