@@ -24,6 +24,8 @@ from tests.evidence.test_upgrade_sources import WRITTEN
 
 FINDING = finding_of(json_response({"price": 1}), json_response({"price": "1"}), captured(), source="replay")
 
+MATCH = finding_of(json_response({"price": 1}), json_response({"price": 1}), captured(), source="replay")
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -72,6 +74,21 @@ def test_the_gate_says_what_counts(folder: Path) -> None:
     assert "not counted" not in output
     assert "pairs of live and replay" in output
     assert json.loads(run("ready", "orders", "--json").output)["pairs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [("[live, replay]", "[replay, live]", 0), ("[live]", "[live, replay]", 1), ("[live, replay]", "[live]", 1)],
+    ids=["counted before and after", "not before", "not after"],
+)
+def test_a_percent_rises_by_what_its_gate_counts(folder: Path, before: str, after: str, code: int) -> None:
+    add(*[replace(MATCH, id=f"{number:026}") for number in range(10)])
+    for file, percent, sources in (("old.yaml", 5, before), ("routes.yaml", 25, after)):
+        text = ROUTES.replace("percent: 5", f"percent: {percent}")
+        (folder / file).write_text(text.replace("{min_pairs: 100", f"{{from: {sources}, min_match: 50%, min_pairs: 10"))
+    result = run("check", "--gate", "--against", "old.yaml")
+    assert result.exit_code == code, result.output
+    assert ("10 pairs of replays are not counted: gate.from is [live]" in result.output) is (code == 1)
 
 
 def test_the_report_says_what_was_counted(folder: Path) -> None:

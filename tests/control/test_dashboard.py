@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import date
 from html import unescape
 from typing import Any
@@ -20,6 +21,8 @@ from strangler.control.dashboard.layout import HEADERS
 from strangler.control.dashboard.live import MAX_STREAMS
 from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, SessionsState
 from strangler.control.dashboard.view import match_chart
+from strangler.core.documents import RecordingRequest
+from strangler.core.source import SOURCES
 from strangler.evidence.carry_over import carry_over
 from strangler.evidence.findings import Finding
 from strangler.evidence.stored_releases import name_release
@@ -471,6 +474,25 @@ class TestActions:
         assert (await this_browser.text("/signatures?noise=yes")).count('name="id"') == 0
         assert (await this_browser.text("/signatures?noise=no")).count('name="id"') == 2
 
+    async def test_the_list_is_narrowed_by_source_and_says_what_replays_have_seen(self, browser: Open) -> None:
+        this_browser = await browser()
+        both, replayed = difference(), replace(difference(target=b"/api/orders/7/lines"), source="replay")
+        await this_browser.keep(both, replace(both, source="replay"), replayed)
+        pages = {name: await this_browser.text(f"/signatures?source={name}") for name in ("", *SOURCES)}
+        assert {name: page.count('name="id"') for name, page in pages.items()} == {"": 2, "live": 1, "replay": 2}
+        assert "<option selected>replay</option>" in pages["replay"]
+        assert "1 of 2 were seen in replays" in pages["live"]
+        assert [pages[""].count(f"{seen} were seen in replays") for seen in ("1 of 2", "1 of 1")] == [1, 1]
+        (name,) = set(re.findall(r'href="/signatures/(\w+)"', pages["live"]))
+        assert "<dt>In replays</dt><dd>1</dd>" in await this_browser.text(f"/signatures/{name}")
+
+    async def test_without_replays_nothing_is_said_of_them(self, browser: Open) -> None:
+        this_browser = await browser()
+        await this_browser.keep(difference())
+        name = await this_browser.signature()
+        assert "in replays" not in await this_browser.text("/signatures")
+        assert "In replays" not in await this_browser.text(f"/signatures/{name}")
+
     async def test_another_order_is_a_hint(self, browser: Open) -> None:
         this_browser = await browser()
         await this_browser.keep(difference({"items": [1, 2, 3]}, {"items": [3, 2, 1]}))
@@ -509,6 +531,18 @@ class TestActions:
 
 
 class TestPages:
+    async def test_the_overview_says_what_is_recorded_and_for_whom(self, browser: Open) -> None:
+        this_browser = await browser()
+        assert 'id="recording"' not in await this_browser.text("/")
+        recordings = this_browser.state.recordings
+        recording = recordings.begin(RecordingRequest(routes=["orders"], share=10, redact=False), f"ana{EVIL}")
+        page = await this_browser.text("/")
+        assert EVIL not in page
+        assert f"Recording by ana{EVIL} since {recording.header.made}" in unescape(page)
+        assert "orders, 10 % of the callers, NOT redacted; 0 pairs, 0 dropped" in page
+        recordings.end(recording)
+        assert 'id="recording"' not in await this_browser.text("/")
+
     async def test_the_overview_tells_what_workers_reported(self, browser: Open) -> None:
         this_browser = await browser()
         this_browser.state.history.observe(time.monotonic() - 1, {})

@@ -83,6 +83,17 @@ async def test_commands_find_it_and_trust_its_certificate(proxy: Secured, pair: 
     assert ssl.PEM_cert_to_DER_cert(running["admin_certificates"][0]) == pair.der
 
 
+async def test_it_is_recorded_over_tls(proxy: Secured) -> None:
+    recording = asyncio.create_task(strangler(proxy, "record", "--all", "--for", "2s", "-o", "a.rec"))
+
+    async def is_on() -> bool:
+        return (await proxy.status())["recording"] is not None
+
+    await proxy.until(is_on)
+    await proxy.get("/api/orders/7")
+    assert "a.rec: 1 pair (a running proxy)" in await recording
+
+
 @pytest.mark.parametrize("damage", ["nonsense", "another pair's key", "expired", "gone"])
 async def test_commands_work_while_the_files_on_disk_cannot_be_used(proxy: Secured, damage: str, pair: Pair) -> None:
     """The proxy goes on with the certificate that it has, and commands know it from the state folder."""

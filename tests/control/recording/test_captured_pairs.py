@@ -6,10 +6,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from strangler.control.recording import captured_pairs
 from strangler.control.recording.captured_pairs import encoded_pairs, pair_of, redactor_of
 from strangler.core.compare import Redactor
 from strangler.ipc.messages import Captured, CapturedResponse
-from strangler.recordings.recorded import RecordedBody, RecordedPair
+from strangler.recordings.recorded import RawText, RecordedBody, RecordedPair
+from strangler.recordings.redact_in_place import RecordingRedactor
 
 KEY = b"k" * 32
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\nx-a: 2\r\n\r\n"
@@ -86,6 +88,19 @@ def test_the_rules_of_routes_count_and_without_redaction_nothing_is_hidden() -> 
 
 
 def test_what_cannot_be_cleared_is_counted() -> None:
-    made = capture(target=b"/a?token=%7B%22password%22%3A%22x%22%7D", body=b"")
-    found = encoded_pairs([made, capture()], redactor_of(KEY, ()), 100)
-    assert len(found.lines) + found.dropped["uncleared"] == 2
+    class Unable(RecordingRedactor):
+        def target(self, target: RawText) -> RawText | None:
+            return None if target == "/unclear" else super().target(target)
+
+    redactor = Unable(Redactor.of(KEY, ()))
+    found = encoded_pairs([capture(target=b"/unclear"), capture()], redactor, 100)
+    assert (len(found.lines), found.dropped) == (1, {"uncleared": 1})
+
+
+def test_a_line_that_no_reader_takes_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = capture(b"x" * 1000)
+    (line,) = encoded_pairs([made], None, 1000).lines
+    for most, lines in ((len(line) - 1, 1), (len(line) - 2, 0)):
+        monkeypatch.setattr(captured_pairs, "MAX_LINE_BYTES", most)
+        found = encoded_pairs([made], None, 1000)
+        assert (len(found.lines), found.dropped["too_long"]) == (lines, 1 - lines)
