@@ -46,6 +46,8 @@ def result_of(
         by_candidate=progress.by_candidate,
         inbox=inbox,
         itself=itself,
+        refusals=progress.refusals,
+        sent_again=progress.sent_again,
     )
 
 

@@ -109,6 +109,10 @@ def account_lines(document: ReplayDocument) -> Iterator[str]:
         yield f"{counted(sum(document.left_out.values()), 'request')} not sent: {by_count(document.left_out)}"
     if document.faults:
         yield f"{counted(sum(document.faults.values()), 'request')} without a response: {by_count(document.faults)}"
+    for route, why in document.refusals.items():
+        yield f"route '{route}': no more dry runs: {why}"
+    if document.sent_again:
+        yield f"{counted(document.sent_again, 'request')} sent twice, since an idle connection had been closed"
     if document.arms:
         yield f"served by: {by_count(document.arms)}"
     if document.fields_left_out:

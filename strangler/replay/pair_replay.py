@@ -178,8 +178,6 @@ class PairReplay:
         judging.count_sample(finding)
         if what != "noise":
             self.progress.outcomes[finding.outcome] += 1
-            if finding.reason:
-                self.progress.reasons[finding.reason] += 1
         self.keep(ReplayedFinding(finding, is_for_inbox, what))
 
     async def _worked(self, work: Callable[[], T], size: int) -> T:

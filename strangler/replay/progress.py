@@ -17,8 +17,6 @@ class ReplayProgress:
     running: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     """Comparisons by outcome: `match`, `accepted`, `mismatch`, `not_comparable`; of `--self`, with the recording."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    """Comparisons that say nothing, by reason."""
     faults: Counter[str] = field(default_factory=Counter)
     """Requests without a response, by fault."""
     statuses: Counter[int] = field(default_factory=Counter)

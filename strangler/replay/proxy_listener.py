@@ -40,11 +40,11 @@ def proxy_upstream(settings: Settings, max_idle: int) -> KeptUpstream:
 
 
 def _url(listener: ListenerSettings) -> Url:
-    address, scheme = listener.address, "http" if listener.tls is None else "https"
+    address = listener.address
     if address.unix_path is not None:
         return Url("http", "localhost", 80, "", address.unix_path)
     host = _ANY.get(address.host, address.host)
-    return Url("https" if scheme == "https" else "http", host, address.port, "")
+    return Url("http" if listener.tls is None else "https", host, address.port, "")
 
 
 def _check(listener: ListenerSettings) -> None:

@@ -62,7 +62,7 @@ def upstream(respond: Respond) -> Iterator[Upstream]:
             with suppress(ConnectionError):  # a replay that was stopped has gone
                 self.wfile.write(content)
 
-        do_POST = do_GET
+        do_OPTIONS = do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
             pass

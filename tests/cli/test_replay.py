@@ -62,6 +62,14 @@ def test_a_candidate_that_responds_as_recorded_passes_its_gate(candidate: Upstre
     assert all(headers["x-strangler-shadow"] == "1" for _, _, headers in candidate.requests)
 
 
+def test_why_no_more_dry_runs_were_sent_is_in_the_result(candidate: Upstream) -> None:
+    recorded(order(7), pair(b"/api/orders", method="POST", body=b"{}"))
+    why = replayed("--writes", "dry_run").refusals["orders"]
+    assert why.startswith("the candidate responded to OPTIONS /api/orders ")
+    assert f"route 'orders': no more dry runs: {why}\n" in run("a.rec", "--no-inbox", "--writes", "dry_run").stdout
+    assert {method for method, _, _ in candidate.requests} == {"GET", "OPTIONS"}
+
+
 @pytest.mark.parametrize(
     ("options", "accept", "passed", "reasons"),
     [

@@ -81,3 +81,5 @@ class ReplayDocument(Struct, frozen=True):
     by_candidate: Annotated[int, Meta(description="Pairs whose recorded response was the candidate's.")]
     inbox: Annotated[ReplayInbox | None, Meta(description="Null if nothing was to be put into it.")]
     itself: Annotated[list[LegacyItself], Meta(description="With `--self`: by route.")]
+    refusals: Annotated[dict[str, str], Meta(description="Why no more dry runs were sent, by route.")] = {}
+    sent_again: Annotated[int, Meta(description="Safe requests sent twice: an idle connection was closed.")] = 0
