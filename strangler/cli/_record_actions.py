@@ -7,7 +7,7 @@ import click
 from strangler import __version__
 from strangler.cli._config import failed, settings_of
 from strangler.cli._json import json_text
-from strangler.cli._record_text import passed_lines, summary_lines
+from strangler.cli._record_text import passed_lines, secrets_text, summary_lines
 from strangler.cli._terminal import plain
 from strangler.imports.values import ImportRefusedError
 from strangler.recordings.convert import NothingReadError, Redaction, convert
@@ -28,8 +28,7 @@ def record_from(
         _say_passed(error.summary, "entry" if error.summary.header.source == "har" else "line")
         raise click.ClickException(plain(f"{path}: no request could be read; {out} was not written")) from None
     if redaction is None:
-        text = "holds passwords, tokens and personal data as they were sent (--no-redact); only its owner may read it"
-        click.echo(plain(f"{out} {text}"), err=True)
+        click.echo(plain(secrets_text(out)), err=True)
     for note in done.notes:
         click.echo(plain(f"{path.name}: {note}"), err=True)
     _print(done.summary, as_json, None if redaction is None else redaction.is_kept)

@@ -17,7 +17,7 @@ from strangler.cli._json import json_text
 from strangler.cli._moves_document import counted
 from strangler.cli._record_progress import LiveCountsState, LiveSummary, ProgressLine, dropped_text
 from strangler.cli._record_stream import BrokenStreamError, RecordingStream
-from strangler.cli._record_text import summary_lines
+from strangler.cli._record_text import secrets_text, summary_lines
 from strangler.cli._terminal import plain
 from strangler.core.documents import RecordingProgress, RecordingRequest
 from strangler.recordings.recording_reader import RecordingError
@@ -48,8 +48,7 @@ def record_live(find: Callable[[], Admin], wanted: RecordingRequest, out: Path, 
         except RecordingError as error:
             raise click.ClickException(plain(str(error))) from None
     if not wanted.redact and summary.pairs:
-        text = "holds passwords, tokens and personal data as they were sent (--no-redact); only its owner may read it"
-        click.echo(plain(f"{out} {text}"), err=True)
+        click.echo(plain(secrets_text(out)), err=True)
     _print(summary, as_json=as_json)
     if why:
         raise click.ClickException(plain(why))

@@ -1,6 +1,7 @@
 """The account of a recording, as people read it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from strangler.cli._moves_document import counted
 from strangler.recordings.recorded import Header
@@ -32,6 +33,13 @@ def passed_lines(summary: RecordingSummary, unit: str = "line") -> Iterator[str]
         places = ", ".join(map(str, passed.first)) + (", …" if passed.count > len(passed.first) else "")
         units = unit if passed.count == 1 else {"line": "lines", "entry": "entries"}[unit]
         yield f"{passed.count:,} passed over: {passed.why} ({units} {places})"
+
+
+def secrets_text(out: Path) -> str:
+    """Return the warning about a recording that is not redacted."""
+    return (
+        f"{out} holds passwords, tokens and personal data as they were sent (--no-redact); only its owner may read it"
+    )
 
 
 def source_text(header: Header) -> str:

@@ -94,7 +94,8 @@ def command(
             raise click.UsageError("routes and --all are of a running proxy; --from, --show and --host are not")
         if routes and with_all:
             raise click.UsageError("--all has all routes; name routes, or --all, and not both")
-        _record_proxy(routes, given, output, config, admin, no_redact=no_redact, force=force, as_json=as_json)
+        out = _named(output)
+        _record_proxy(routes, given, out, config, admin, no_redact=no_redact, force=force, as_json=as_json)
         return
     if given or admin is not None:
         raise click.UsageError("--share, --for, --max, --max-body and --admin go with ROUTE… or --all")
@@ -107,17 +108,22 @@ def command(
         raise click.UsageError(
             "name routes of the running proxy, or --all, or a file with --from, or a recording with --show or --export"
         )
-    if output is None:
-        raise click.UsageError("name the recording to write with -o")
+    out = _named(output)
     if no_redact and config is not None:
         raise click.UsageError("--no-redact needs no -c: nothing is redacted")
-    record_from(source, output, config, host=host, no_redact=no_redact, force=force, as_json=as_json)
+    record_from(source, out, config, host=host, no_redact=no_redact, force=force, as_json=as_json)
+
+
+def _named(output: Path | None) -> Path:
+    if output is None:
+        raise click.UsageError("name the recording to write with -o")
+    return output
 
 
 def _record_proxy(
     routes: tuple[str, ...],
     limits: dict[str, float],
-    output: Path | None,
+    out: Path,
     config: Path | None,
     admin: NamedAdmin | None,
     *,
@@ -127,13 +133,11 @@ def _record_proxy(
 ) -> None:
     from strangler.cli._record_live import record_live
 
-    if output is None:
-        raise click.UsageError("name the recording to write with -o")
     names = list(dict.fromkeys(routes))
     unlimited = RecordingRequest(routes=names, all=not names, redact=not no_redact, who=acting_user())
     wanted = replace(unlimited, **limits)
     file = config or Path("routes.yaml")
-    record_live(lambda: find_admin(file, admin), wanted, output, force=force, as_json=as_json)
+    record_live(lambda: find_admin(file, admin), wanted, out, force=force, as_json=as_json)
 
 
 command.add_command(export)

@@ -8,6 +8,7 @@ from strangler.comparing.comparer import ArmResponse, Comparer, times_of
 from strangler.comparing.digest import Pair, digest, endpoint_of, request_of
 from strangler.core.compare import match_at_sight
 from strangler.core.compare.model.endpoint_names import TemplateTree
+from strangler.core.source import REPLAY
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.ipc.messages import Captured
@@ -54,7 +55,7 @@ class Judging:
     _comparables: dict[str, Comparable] = field(default_factory=dict)
 
     def finding(self, captured: Captured, destination: Destination, sides: Opposed, named: Named) -> Finding:
-        """Return the finding of a comparison. It may be called in a thread, one call at a time."""
+        """Return the finding of a comparison. Two threads may call it at once: what it remembers is made twice then."""
         route = destination.route
         rules = route.endpoint_rules.of(*named)
         left, right = sides.left.response, sides.right.response
@@ -74,6 +75,7 @@ class Judging:
             route.redactor,
             self._index,
             sides.right.release,
+            source=REPLAY,
         )
 
     def named(self, captured: Captured, route: ReplayedRoute) -> Named:
@@ -91,7 +93,7 @@ class Judging:
         """Count the sample of a finding, so that each difference gets a few."""
         if finding.sample is not None:
             for difference in finding.differences:
-                self._index.add_sample_if_wanted(difference.id, finding.at, finding.release)
+                self._index.add_sample_if_wanted(difference.id, finding.at, finding.release, finding.source)
 
     def _comparable(self, route: ReplayedRoute, sides: Opposed) -> Opposed:
         known = self._comparables.get(route.name)

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from strangler.cli import main
 from strangler.core.documents import InboxDocument, ReplayDocument
 from tests.cli.replaying import Upstream, dearer, order, recorded, same, upstream, write_routes
-from tests.recordings.made import written
 from tests.replay.rig import pair
 from tests.replay.test_junit import check
 
@@ -178,8 +177,6 @@ def test_given_fields_reach_the_upstream(candidate: Upstream, monkeypatch: pytes
 
 def test_lines_that_cannot_be_read_are_named(candidate: Upstream) -> None:
     recorded(order(7))
-    with written(Path("b.rec"), []).open("ab") as file:
-        file.write(b"")
     lines = run("a.rec", "--no-inbox").stdout.splitlines()
     assert not [line for line in lines if "cannot be read" in line]
     plain = Path("a.txt")
@@ -250,6 +247,9 @@ def test_findings_are_put_into_the_state_folder_and_their_ids_are_printed() -> N
         show = CliRunner().invoke(main, ["diffs", "show", row.id], catch_exceptions=False)
         assert show.exit_code == 0
         assert "GET /api/orders/7" in show.stdout
+        assert "(replay)  request" in show.stdout
+        lines = [json.loads(line) for line in Path("state/shadow-diffs.jsonl").read_text().splitlines()]
+        assert [line["source"] for line in lines] == ["replay"] * 30
 
 
 def test_what_the_candidate_served_when_it_was_recorded_is_not_put_there(candidate: Upstream) -> None:
