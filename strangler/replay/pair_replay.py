@@ -70,7 +70,7 @@ class PairReplay:
             self.progress.left_out[ready] += 1
             return
         self.progress.sent += 1
-        self.progress.fields_left_out.update(ready.left_out)
+        self.progress.add_fields_left_out(ready.left_out)
         if self.how.is_self:
             await self._run_self(ready)
         elif ready.for_legacy is not None:

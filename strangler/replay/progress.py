@@ -1,7 +1,13 @@
 """The progress of a replay: what its bar shows while it runs, and the account at its end."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
+
+MAX_PLACES: Final = 1000
+"""The places with a redacted value that are told apart: their names come from the recording."""
+OTHERS: Final = "…"
 
 
 @dataclass(slots=True)
@@ -43,3 +49,9 @@ class ReplayProgress:
     """How late the request is that is due first."""
     stopped: str | None = None
     """Why the replay ended before the end of the recording; None if it did not."""
+
+    def add_fields_left_out(self, places: Iterable[str]) -> None:
+        """Count places that a request is sent without; names beyond `MAX_PLACES` are counted together."""
+        for place in places:
+            is_counted = place in self.fields_left_out or len(self.fields_left_out) < MAX_PLACES
+            self.fields_left_out[place if is_counted else OTHERS] += 1

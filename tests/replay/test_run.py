@@ -15,7 +15,7 @@ from strangler.core.settings import AggregatePart, HeaderEdits
 from strangler.recordings.recorded import RecordedBody, RecordedPair
 from strangler.recordings.recording_reader import open_recording
 from strangler.replay.destination import ReplayError
-from strangler.replay.progress import ReplayProgress
+from strangler.replay.progress import MAX_PLACES, OTHERS, ReplayProgress
 from strangler.replay.replay_settings import ReplaySettings
 from strangler.replay.replayed_finding import ReplayedFinding
 from strangler.replay.run import run_replay
@@ -252,6 +252,14 @@ async def test_lines_that_cannot_be_read_are_named_and_the_rest_is_sent(tmp_path
             await run_replay(recording, made, ReplaySettings(speed=MAX), KEY, progress, lambda _: None)
     assert (progress.read, progress.sent, progress.bad_lines.total()) == (1, 1, 2)
     assert sorted(number for numbers in progress.first_bad_lines.values() for number in numbers) == [2, 4]
+
+
+def test_the_places_that_are_told_apart_are_bounded() -> None:
+    progress = ReplayProgress()
+    for _ in range(2):
+        progress.add_fields_left_out(f"query:{number}" for number in range(MAX_PLACES + 5))
+    assert len(progress.fields_left_out) == MAX_PLACES + 1
+    assert (progress.fields_left_out["query:0"], progress.fields_left_out[OTHERS]) == (2, 10)
 
 
 async def test_it_stops_when_too_much_cannot_be_sent(tmp_path: Path) -> None:
