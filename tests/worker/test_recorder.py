@@ -17,7 +17,8 @@ from strangler.ipc.messages import (
     recorded_bytes,
 )
 from strangler.ipc.metrics import Metrics
-from strangler.worker.capture import Capture
+from strangler.worker.begin_capture import begin_capture
+from strangler.worker.capture import NO_CAPTURE, Capture
 from strangler.worker.captures import Captures
 from strangler.worker.recorder import Recorder
 from tests import factories
@@ -160,10 +161,36 @@ def snapshot() -> Snapshot:
 def caller_of(
     recorder: Recorder, snapshot: Snapshot, path: str, fields: str = "", address: str = "192.0.2.7"
 ) -> bytes | None:
+    made = parsed(path, fields, address)
+    return recorder.caller(snapshot.plan(made, lambda: 0.5), made)
+
+
+def parsed(path: str, fields: str = "", address: str = "192.0.2.7") -> Request:
     forwarded = ForwardedFields(address, b"http", TrustedProxies(()))
     made = parse_request(f"GET {path} HTTP/1.1\r\nHost: shop\r\n{fields}\r\n".encode(), forwarded, Request)
     assert isinstance(made, Request)
-    return recorder.caller(snapshot.plan(made, lambda: 0.5), made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("credit", "fields", "is_from_trusted", "is_kept", "drops"),
+    [
+        (1, "", False, True, 0),
+        (0, "", False, False, 1),
+        (1, "X-Strangler-Shadow: 1\r\n", True, False, 0),
+        (1, "X-Strangler-Shadow: 1\r\n", False, True, 0),
+    ],
+    ids=["credit", "none", "the shadow of another proxy", "a client that says so"],
+)
+def test_nothing_is_kept_of_what_is_not_recorded(
+    credit: int, fields: str, is_from_trusted: bool, is_kept: bool, drops: int
+) -> None:
+    metrics = Metrics()
+    captures, made = Captures(metrics), parsed("/orders/1", fields)
+    captures.record(wanted(credit=credit))
+    capture = begin_capture(captures, snapshot().plan(made, lambda: 0.5), made, is_from_trusted=is_from_trusted)
+    assert (capture is not NO_CAPTURE) is is_kept
+    assert dropped(metrics, "credit") == drops
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
