@@ -22,7 +22,7 @@ from strangler.http1.request import Request
 from strangler.ipc.messages import Captured, CapturedResponse
 from strangler.recordings.recorded import RecordedPair
 from strangler.replay.destination import Destination, Destinations
-from strangler.replay.learning import BothValues, values_of_both
+from strangler.replay.learning import values_of_both
 from strangler.replay.pair_judging import LARGE_BYTES, Judging, Opposed
 from strangler.replay.progress import ReplayProgress
 from strangler.replay.recorded_messages import (
@@ -159,16 +159,15 @@ class PairReplay:
 
     async def _learn(self, ready: "_Ready", reply: ArmResponse, learned: LearnedValues) -> None:
         """Learn from what was recorded, with the marks of secrets, and from the response with the secrets."""
-        known = len(learned.of(ready.caller))
+        values = learned.of(ready.caller)
         recorded, replayed = ready.recorded.response, reply.response
         target = ready.captured.target.decode("utf-8", "surrogateescape")
-
-        def find() -> BothValues | None:
-            return values_of_both(recorded, replayed, target, knows_any=known > 0)
-
-        found = await self._worked(find, len(recorded.body) + len(replayed.body))
+        known = len(values)
+        found = await self._worked(
+            lambda: values_of_both(recorded, replayed, target, values), len(recorded.body) + len(replayed.body)
+        )
         if found is not None:
-            learned.learn(ready.caller, found.recorded, found.replayed)
+            learned.learn(ready.caller, *found)
             self.progress.learned += max(0, len(learned.of(ready.caller)) - known)
 
     async def _keep(self, ready: "_Ready", sides: Opposed, what: What, *, is_for_inbox: bool) -> None:
