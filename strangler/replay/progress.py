@@ -2,6 +2,20 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from strangler.evidence.stored_claims import FOLDED
+
+MAX_UNSENT: Final = 1000
+"""The endpoints and reasons by which requests that were not sent are told apart; further ones are counted together."""
+
+
+class Unsent(NamedTuple):
+    """The place of a request that was not sent, and the reason."""
+
+    route: str
+    endpoint: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -25,6 +39,8 @@ class ReplayProgress:
     """Responses by status."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Requests that were not sent, in words: `a write`, `no route with a candidate`, `a secret in its path`, …"""
+    unsent: Counter[Unsent] = field(default_factory=Counter)
+    """Those of them that a route matches, by endpoint."""
     bad_lines: Counter[str] = field(default_factory=Counter)
     """Lines of the recording that could not be read, by reason."""
     first_bad_lines: dict[str, list[int]] = field(default_factory=dict)
@@ -45,3 +61,9 @@ class ReplayProgress:
     """How late the request is that is due first."""
     stopped: str | None = None
     """Why the replay ended before the end of the recording; None if it did not."""
+
+    def add_unsent(self, unsent: Unsent) -> None:
+        """Count a request that is not sent at its endpoint."""
+        if unsent not in self.unsent and len(self.unsent) >= MAX_UNSENT:
+            unsent = unsent._replace(endpoint=f"{unsent.endpoint.partition(' ')[0]} {FOLDED}")
+        self.unsent[unsent] += 1

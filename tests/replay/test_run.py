@@ -15,7 +15,7 @@ from strangler.core.settings import AggregatePart, HeaderEdits
 from strangler.recordings.recorded import RecordedBody, RecordedPair
 from strangler.recordings.recording_reader import open_recording
 from strangler.replay.destination import ReplayError
-from strangler.replay.progress import ReplayProgress
+from strangler.replay.progress import MAX_UNSENT, ReplayProgress, Unsent
 from strangler.replay.replay_settings import ReplaySettings
 from strangler.replay.replayed_finding import ReplayedFinding
 from strangler.replay.run import run_replay
@@ -141,6 +141,34 @@ async def test_what_is_not_sent_is_counted_with_its_reason(
         done = await replayed(tmp_path, [sent], made, **how)
     assert (done.progress.left_out, done.kept, candidate.requests) == ({why: 1}, [], [])
     assert done.progress.sent == 0
+
+
+async def test_what_is_not_sent_is_counted_at_its_endpoint_if_a_route_matches_it(tmp_path: Path) -> None:
+    unsent = [
+        pair(b"/orders", method="POST", body=b"{}"),
+        pair(b"/orders/7/lines", method="PATCH", body=RecordedBody(omitted=9)),
+        pair(b"/orders/redacted:0123abcd"),
+        pair(b"/orders/redacted:4567cdef"),
+        pair(b"/elsewhere"),
+        pair(b"/items", method="POST"),
+        pair(headers=((b"Host", b"shop"), (b"X:Y", b"1"))),
+    ]
+    made = of_ports({"orders": 1}, route("orders"), route("items", candidate="orders"))
+    done = await replayed(tmp_path, unsent, made, routes=frozenset({"orders"}))
+    assert done.progress.left_out.total() == len(unsent)
+    assert done.progress.unsent == {
+        ("orders", "POST /orders", "a write"): 1,
+        ("orders", "PATCH /orders/{}/lines", "its body was not recorded"): 1,
+        ("orders", "GET /orders/{}", "a secret in its path"): 2,
+    }
+
+
+async def test_the_endpoints_of_what_is_not_sent_are_bounded(tmp_path: Path) -> None:
+    words = itertools.islice(itertools.product("abcdefghijk", repeat=3), MAX_UNSENT + 5)
+    pairs = [pair(f"/orders/{''.join(word)}".encode(), method="PUT") for word in words]
+    done = await replayed(tmp_path, pairs, of_ports({"orders": 1}))
+    assert len(done.progress.unsent) == MAX_UNSENT + 1
+    assert done.progress.unsent[Unsent("orders", "PUT …", "a write")] == 5
 
 
 async def test_a_mark_that_can_be_left_out_is_never_sent_and_a_given_field_takes_its_place(tmp_path: Path) -> None:

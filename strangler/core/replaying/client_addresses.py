@@ -1,7 +1,7 @@
 """Addresses of clients that a recording has as marks: each becomes an address that nobody has.
 
-It is of 198.18.0.0/15, which is reserved for benchmarks (RFC 2544): the same for the same mark, so that an upstream still
-tells clients apart, and none that it trusts as its own machine.
+It is of 198.18.0.0/15, which is reserved for benchmarks (RFC 2544): the same for the same mark, so that an upstream
+still tells clients apart, and none that it trusts as its own machine.
 """
 
 import re
