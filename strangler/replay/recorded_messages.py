@@ -14,7 +14,7 @@ from strangler.core.http.head import RawHeaders
 from strangler.core.http.headers import HOP_BY_HOP, ForwardedFields, named_by_connection
 from strangler.core.http.problem import Problem
 from strangler.core.http.trust import TrustedProxies
-from strangler.core.privacy.secrets import MARK
+from strangler.core.replaying.edits import with_numbers
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.http1.request import Request, parse_request
 from strangler.recordings.recorded import RecordedRequest, RecordedResponse, raw_bytes, raw_headers, raw_text
@@ -47,7 +47,7 @@ def request_message(recorded: RecordedRequest) -> RequestMessage | str:
 
 def unsent_message(recorded: RecordedRequest) -> RequestMessage | str:
     """Return a request that is not sent, to be named: without its body, with a number for each secret of its target."""
-    target = MARK.sub("0", raw_bytes(recorded.target).decode("latin-1")).encode("latin-1")
+    target = with_numbers(raw_bytes(recorded.target).decode("latin-1")).encode("latin-1")
     return request_message(replace(recorded, target=raw_text(target), body=None))
 
 
