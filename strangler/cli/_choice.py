@@ -13,6 +13,7 @@ from strangler.cli._inbox import SHORT_ID, where
 from strangler.cli._terminal import plain
 from strangler.core.compare import Severity
 from strangler.core.documents import SignatureRow
+from strangler.core.source import SOURCES, Source
 from strangler.evidence.reading import Filters
 from strangler.evidence.reviews import OPEN_STATES
 from strangler.evidence.writing import STATES
@@ -32,17 +33,18 @@ class Choice:
     endpoint: str | None = None
     severity: str | None = None
     state: str | None = None
+    source: Source | None = None
     is_noise: bool = False
     is_all: bool = False
 
     @property
     def has_filters(self) -> bool:
-        return self.is_all or self.is_noise or any((self.route, self.endpoint, self.severity, self.state))
+        return self.is_all or self.is_noise or any((self.route, self.endpoint, self.severity, self.state, self.source))
 
     @property
     def filters(self) -> Filters:
         """The filters among these that the inbox itself supports."""
-        return Filters(self.route, self.severity, self.state)
+        return Filters(self.route, self.severity, self.state, source=self.source)
 
     def takes(self, row: SignatureRow) -> bool:
         """True for a row that the filters select; without a state, only for rows that still count."""
@@ -58,6 +60,7 @@ def choice_options(command: _F) -> _F:
         click.option("--all", "is_all", is_flag=True, help="All that are open."),
         click.option("--noise", "is_noise", is_flag=True, help="All where legacy differs from itself."),
         click.option("--state", type=click.Choice(STATES), help="All in this state; by default those that are open."),
+        click.option("--source", type=click.Choice(SOURCES), help="All that shadows (live) or replays have shown."),
         click.option(
             "--severity", type=click.Choice([str(severity) for severity in Severity]), help="All of this severity."
         ),
@@ -78,7 +81,9 @@ def chosen(evidence: Evidence, choice: Choice) -> list[SignatureRow]:
     if choice.names and choice.has_filters:
         raise failed("name ids or filters, not both")
     if not choice.names and not choice.has_filters:
-        raise failed("no difference is named; give ids, or --route, --endpoint, --severity, --state, --noise or --all")
+        raise failed(
+            "no difference is named; give ids, or --route, --endpoint, --severity, --state, --source, --noise or --all"
+        )
     if not choice.names:
         return [row for row in inbox(choice.filters) if choice.takes(row)]
     rows = inbox(Filters())

@@ -21,6 +21,8 @@ def plan_lines(path: Path, header: Header, settings: Settings, how: ReplaySettin
     destinations = Destinations(settings, how, key)
     routes = [route for name, route in destinations.routes.items() if not how.routes or name in how.routes]
     yield f"{path}: {source_text(header)}, {_secrets(header, key)}"
+    if header.redacted:
+        yield "secrets are learned from responses or given by --callers and --header; others are left out of requests"
     yield from _destinations(settings, how, destinations, routes)
     yield _pace(how.speed)
     yield from _writes(settings, how, destinations, routes)
@@ -79,5 +81,14 @@ def _writes(
         yield f"writes of route '{name}': {how_sent} {_upstream(settings, destination.upstream)}"
     if len(sent) < len(found):
         others = " of other routes" if sent else ""
-        has_way = how.writes is None and not how.is_self and how.to not in (LEGACY, PROXY)
-        yield f"writes{others} are not sent" + ("; --writes sandbox or --writes dry_run sends them" if has_way else "")
+        yield f"writes{others} are not sent (a login, a new order){_way(how, routes)}"
+
+
+def _way(how: ReplaySettings, routes: list[ReplayedRoute]) -> str:
+    """Return how writes can be sent, too; empty if there is no way."""
+    if how.writes is not None or how.is_self or how.to in (LEGACY, PROXY):
+        return ""
+    shadows = (route.settings.shadow for route in routes)
+    has_sandbox = how.to is not None or any(shadow is not None and shadow.to is not None for shadow in shadows)
+    to = "" if has_sandbox else "--to UPSTREAM "
+    return f"; {to}--writes sandbox or --writes dry_run sends them"

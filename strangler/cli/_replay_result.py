@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from strangler.cli._replay_running import Run
-from strangler.core.documents import BadLines, LegacyItself, ReplayDocument, ReplayedRoute, ReplayInbox
+from strangler.core.documents import BadLines, LegacyItself, ReplayDocument, ReplayedRoute, ReplayInbox, UnsentEndpoint
 from strangler.replay.progress import ReplayProgress
 
 FailOn = Literal["gate", "difference"]
@@ -37,6 +37,7 @@ def result_of(
         arms=dict(progress.arms.most_common()),
         statuses={str(status): count for status, count in sorted(progress.statuses.items())},
         left_out=dict(progress.left_out.most_common()),
+        unsent=_unsent(progress),
         fields_left_out=dict(progress.fields_left_out.most_common()),
         bad_lines=[
             BadLines(why, count, progress.first_bad_lines.get(why, []))
@@ -49,6 +50,15 @@ def result_of(
         refusals=progress.refusals,
         sent_again=progress.sent_again,
     )
+
+
+def _unsent(progress: ReplayProgress) -> list[UnsentEndpoint]:
+    """Return the endpoints of requests that were not sent, those with most of them first."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for unsent, count in progress.unsent.most_common():
+        found.setdefault((unsent.route, unsent.endpoint), {})[unsent.reason] = count
+    rows = [UnsentEndpoint(route, endpoint, reasons) for (route, endpoint), reasons in found.items()]
+    return sorted(rows, key=lambda row: -sum(row.reasons.values()))
 
 
 def _ended_early(progress: ReplayProgress) -> Iterator[str]:

@@ -9,10 +9,15 @@ from rich.table import Table
 from strangler.cli import _inbox
 from strangler.cli._moves_document import counted
 from strangler.cli._terminal import console as terminal
-from strangler.core.documents import BadLines, ReplayDocument, ReplayedRoute, SignatureRow
+from strangler.core.documents import BadLines, ReplayDocument, ReplayedRoute, SignatureRow, UnsentEndpoint
+from strangler.core.routing.arm import LEGACY
+from strangler.replay.destination import A_WRITE
+from strangler.replay.replay_settings import PROXY
 
 MAX_ROWS = 20
 """The differences that are printed; all are in the inbox and in `--json`."""
+MAX_UNSENT = 10
+"""The endpoints with requests that were not sent that are printed."""
 _AGAINST = {"recorded": "what was recorded", "legacy": "legacy", "self": "itself"}
 
 
@@ -107,6 +112,9 @@ def account_lines(document: ReplayDocument) -> Iterator[str]:
     """Yield what was not sent, not read or not stored, and what was learned, a line each."""
     if document.left_out:
         yield f"{counted(sum(document.left_out.values()), 'request')} not sent: {by_count(document.left_out)}"
+        yield from _unsent_lines(document.unsent)
+        if A_WRITE in document.left_out:
+            yield f"  later requests may need these writes; {_way_of_writes(document)}"
     if document.faults:
         yield f"{counted(sum(document.faults.values()), 'request')} without a response: {by_count(document.faults)}"
     for route, why in document.refusals.items():
@@ -117,12 +125,26 @@ def account_lines(document: ReplayDocument) -> Iterator[str]:
         yield f"served by: {by_count(document.arms)}"
     if document.fields_left_out:
         yield f"left out of requests, since their values are redacted: {by_count(document.fields_left_out)}"
+        yield f'  --callers gives them by these names: "*": {{"{next(iter(document.fields_left_out))}": "…"}}'
     if document.learned:
         yield f"{counted(document.learned, 'value')} learned for later requests"
     if document.by_candidate:
         yield f"{counted(document.by_candidate, 'pair')} had a recorded response of the candidate: not for the inbox"
     yield from (_bad(lines) for lines in document.bad_lines)
     yield from _inbox_lines(document)
+
+
+def _way_of_writes(document: ReplayDocument) -> str:
+    if document.against == "self" or document.to in (LEGACY, PROXY):
+        return "without them, --callers gives a session that is there already"
+    return "--writes sandbox, where nothing real is behind, or --writes dry_run sends them"
+
+
+def _unsent_lines(rows: list[UnsentEndpoint]) -> Iterator[str]:
+    for row in rows[:MAX_UNSENT]:
+        yield f"  {row.route}: {row.endpoint}: {by_count(row.reasons)}"
+    if len(rows) > MAX_UNSENT:
+        yield f"  {counted(len(rows) - MAX_UNSENT, 'more endpoint')}: --json has all"
 
 
 def by_count(counts: Mapping[str, int]) -> str:

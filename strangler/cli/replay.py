@@ -54,7 +54,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--header", "headers", multiple=True, metavar="'K: V'", help="Set this field in all requests; repeatable."
 )
-@click.option("--callers", type=_FILE, help="YAML with fields of single callers: CALLER: {Header: value}.")
+@click.option(
+    "--callers",
+    type=_FILE,
+    help="YAML with fields, or secrets by place, of callers: '*': {X-Tenant: a, body:password: b}.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["gate", "difference"]),

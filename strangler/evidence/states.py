@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from strangler.core.compare import Acceptance, CompareRules, Kind, NoiseCount, Where, acceptance, propose
+from strangler.core.compare.accept_rules.proposals import MIN_BASELINES
 from strangler.core.compare.model.noise import NoiseKey
 from strangler.core.documents import SignatureRow
 from strangler.core.source import SOURCES
@@ -203,9 +204,9 @@ def era_of(connection: Connection, route: str, release: str) -> str:
     return row[0] if row is not None else ""
 
 
-def proposal(connection: Connection, route: str) -> str | None:
-    """Return accept rules that the baseline of a route suggests, as a fragment of routes.yaml."""
-    return propose(route, noise_counts(connection, route))
+def proposal(connection: Connection, route: str, min_baselines: int = MIN_BASELINES) -> str | None:
+    """Return accept rules that the baseline of a route suggests, as a fragment of routes.yaml; of fewer pairs, none."""
+    return propose(route, noise_counts(connection, route), min_baselines)
 
 
 def pairs_by_endpoint(connection: Connection, counts: Counted) -> Counter[str]:

@@ -78,6 +78,15 @@ class Destinations:
 
     def of(self, head: Request) -> Destination | str:
         """Return where a request goes; or why it is not sent."""
+        route = self.route_of(head)
+        if isinstance(route, str):
+            return route
+        if head.method in SAFE:
+            return Destination(route, self.upstream_of(route))
+        return self.of_write(route)
+
+    def route_of(self, head: Request) -> ReplayedRoute | str:
+        """Return the route of a request; or why there is none to send it by."""
         found = self._table.lookup(head)
         if found is None:
             return NO_ROUTE
@@ -85,10 +94,7 @@ class Destinations:
             return AMBIGUOUS
         if self._how.routes and found.name not in self._how.routes:
             return OTHER_ROUTE
-        route = self.routes[found.name]
-        if head.method in SAFE:
-            return Destination(route, self.upstream_of(route))
-        return self.of_write(route)
+        return self.routes[found.name]
 
     def upstream_of(self, route: ReplayedRoute) -> str:
         """Return the upstream of safe requests of a route."""

@@ -146,9 +146,12 @@ class JudgedRun:
         return sum(count for ids, count in found if others.isdisjoint(msgspec.json.decode(ids)))
 
     def proposal(self, route: str) -> str | None:
-        """Return accept rules for what legacy differs in from itself; None if there is nothing to propose."""
+        """Return accept rules for what legacy differs in from itself; None if there is nothing to propose.
+
+        They are proposed of however few pairs: a recording of one visit has no more, and each rule has its numbers.
+        """
         self._store()
-        return proposal(self._connection, route)
+        return proposal(self._connection, route, min_baselines=1)
 
 
 def _gate(gate: GateSettings) -> GateSettings:

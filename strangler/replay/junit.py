@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from strangler.core.documents import ReplayDocument, ReplayedEndpoint, ReplayedRoute, SignatureRow
+from strangler.core.documents import ReplayDocument, ReplayedEndpoint, ReplayedRoute, SignatureRow, UnsentEndpoint
 from strangler.core.plain import plain
 from strangler.evidence.side_by_side import value_text
 
@@ -25,7 +25,7 @@ _NO_XML = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
 
 def junit_xml(document: ReplayDocument, *, judges_gates: bool) -> bytes:
     """Return the document. `judges_gates`: a gate that is not met fails, too."""
-    suites = [_whole(document), *(_route(route, document.differences, judges_gates) for route in document.routes)]
+    suites = [_whole(document), *_routes(document, judges_gates)]
     root = ET.Element("testsuites", _totals(suites) | {"name": "strangler replay", "time": f"{document.seconds:.3f}"})
     root.extend(suites)
     ET.indent(root)
@@ -42,14 +42,36 @@ def _whole(document: ReplayDocument) -> ET.Element:
     return _suite("recording", [case])
 
 
-def _route(route: ReplayedRoute, differences: Iterable[SignatureRow], judges_gates: bool) -> ET.Element:
+def _routes(document: ReplayDocument, judges_gates: bool) -> Iterable[ET.Element]:
+    """Yield a suite for each route that was compared, or of which nothing was sent."""
+    unsent: dict[str, list[UnsentEndpoint]] = {}
+    for row in document.unsent:
+        unsent.setdefault(row.route, []).append(row)
+    for route in document.routes:
+        yield _route(route, document.differences, unsent.pop(route.verdict.route, []), judges_gates)
+    yield from (_suite(name, [_unsent(row) for row in rows]) for name, rows in unsent.items())
+
+
+def _route(
+    route: ReplayedRoute, differences: Iterable[SignatureRow], unsent: Iterable[UnsentEndpoint], judges_gates: bool
+) -> ET.Element:
     name = route.verdict.route
     rows: dict[str, list[SignatureRow]] = {}
     for row in differences:
         if row.route == name and row.state != "accepted":
             rows.setdefault(row.endpoint, []).append(row)
     cases = [_endpoint(name, endpoint, rows.get(endpoint.endpoint, [])) for endpoint in route.endpoints]
+    compared = {endpoint.endpoint for endpoint in route.endpoints}
+    cases += [_unsent(row) for row in unsent if row.endpoint not in compared]
     return _suite(name, [*cases, _gate(route)] if judges_gates else cases)
+
+
+def _unsent(row: UnsentEndpoint) -> ET.Element:
+    """Return the case of an endpoint that was never sent."""
+    case = _case(row.route, row.endpoint)
+    reasons = [f"{reason}: {count:,} requests" for reason, count in row.reasons.items()]
+    _outcome(case, "skipped", "not sent", "no request was sent", reasons)
+    return case
 
 
 def _endpoint(route: str, endpoint: ReplayedEndpoint, rows: Sequence[SignatureRow]) -> ET.Element:

@@ -24,13 +24,14 @@ from strangler.recordings.recorded import RecordedPair
 from strangler.replay.destination import Destination, Destinations
 from strangler.replay.learning import values_of_both
 from strangler.replay.pair_judging import LARGE_BYTES, Judging, Opposed
-from strangler.replay.progress import ReplayProgress
+from strangler.replay.progress import ReplayProgress, Unsent
 from strangler.replay.recorded_messages import (
     client_lines,
     forwarded_lines,
     read_as_client,
     recorded_response,
     request_message,
+    unsent_message,
 )
 from strangler.replay.replay_arms import ReplayArms
 from strangler.replay.replay_settings import PROXY, ReplaySettings
@@ -67,7 +68,7 @@ class PairReplay:
         message = request_message(pair.request)
         ready = message if isinstance(message, str) else self._ready(caller, pair, message)
         if isinstance(ready, str):
-            self.progress.left_out[ready] += 1
+            self._leave_out(pair, ready)
             return
         self.progress.sent += 1
         self.progress.add_fields_left_out(ready.left_out)
@@ -77,6 +78,19 @@ class PairReplay:
             await self._run_beside(ready, ready.for_legacy)
         else:
             await self._run_recorded(ready)
+
+    def _leave_out(self, pair: RecordedPair, reason: str) -> None:
+        """Count a request that is not sent, and at which endpoint if a route matches it."""
+        self.progress.left_out[reason] += 1
+        message = unsent_message(pair.request)
+        head = message if isinstance(message, str) else read_as_client(message)
+        if isinstance(message, str) or isinstance(head, str):
+            return
+        route = self.destinations.route_of(head)
+        if not isinstance(route, str):
+            captured = _captured(_Sendable(message, head, ()), pair, route.name, "")
+            endpoint = self.judging.named(captured, route).endpoint
+            self.progress.add_unsent(Unsent(route.name, endpoint, reason))
 
     # 1. The request
 

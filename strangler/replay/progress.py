@@ -3,11 +3,22 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
+
+from strangler.evidence.stored_claims import FOLDED
 
 MAX_PLACES: Final = 1000
 """The places with a redacted value that are told apart: their names come from the recording."""
-OTHERS: Final = "…"
+MAX_UNSENT: Final = 1000
+"""The endpoints and reasons by which requests that were not sent are told apart; further ones are counted together."""
+
+
+class Unsent(NamedTuple):
+    """The place of a request that was not sent, and the reason."""
+
+    route: str
+    endpoint: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -29,6 +40,8 @@ class ReplayProgress:
     """Responses by status."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Requests that were not sent, in words: `a write`, `no route with a candidate`, `a secret in its path`, …"""
+    unsent: Counter[Unsent] = field(default_factory=Counter)
+    """Those of them that a route matches, by endpoint."""
     bad_lines: Counter[str] = field(default_factory=Counter)
     """Lines of the recording that could not be read, by reason."""
     first_bad_lines: dict[str, list[int]] = field(default_factory=dict)
@@ -54,4 +67,10 @@ class ReplayProgress:
         """Count places that a request is sent without; names beyond `MAX_PLACES` are counted together."""
         for place in places:
             is_counted = place in self.fields_left_out or len(self.fields_left_out) < MAX_PLACES
-            self.fields_left_out[place if is_counted else OTHERS] += 1
+            self.fields_left_out[place if is_counted else FOLDED] += 1
+
+    def add_unsent(self, unsent: Unsent) -> None:
+        """Count a request that is not sent at its endpoint."""
+        if unsent not in self.unsent and len(self.unsent) >= MAX_UNSENT:
+            unsent = unsent._replace(endpoint=f"{unsent.endpoint.partition(' ')[0]} {FOLDED}")
+        self.unsent[unsent] += 1

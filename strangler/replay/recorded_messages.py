@@ -7,14 +7,17 @@ one of a client, and is not sent if a worker would refuse it.
 import re
 from typing import Final
 
+from msgspec.structs import replace
+
 from strangler.core.compare import Response
 from strangler.core.http.head import RawHeaders
 from strangler.core.http.headers import HOP_BY_HOP, ForwardedFields, named_by_connection
 from strangler.core.http.problem import Problem
 from strangler.core.http.trust import TrustedProxies
+from strangler.core.replaying.edits import with_numbers
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.http1.request import Request, parse_request
-from strangler.recordings.recorded import RecordedRequest, RecordedResponse, raw_bytes, raw_headers
+from strangler.recordings.recorded import RecordedRequest, RecordedResponse, raw_bytes, raw_headers, raw_text
 
 _NAMES: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]+\n)*")
 """Lower-case names of fields, with a line break behind each."""
@@ -43,6 +46,12 @@ def request_message(recorded: RecordedRequest) -> RequestMessage | str:
     if _LENGTH in fields:
         headers = _with_length(headers, len(data))
     return RequestMessage(recorded.method.encode(), raw_bytes(recorded.target), headers, data)
+
+
+def unsent_message(recorded: RecordedRequest) -> RequestMessage | str:
+    """Return a request that is not sent, to be named: without its body, with a number for each secret of its target."""
+    target = with_numbers(raw_bytes(recorded.target).decode("latin-1")).encode("latin-1")
+    return request_message(replace(recorded, target=raw_text(target), body=None))
 
 
 def _with_length(headers: RawHeaders, length: int) -> RawHeaders:

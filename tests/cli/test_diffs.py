@@ -429,6 +429,8 @@ class TestBulk:
             (("--severity", "breaking", "--endpoint", "GET /api/orders/{}"), 1),
             (("--state", "new"), 5),
             (("--state", "fixed"), 0),
+            (("--source", "live"), 5),
+            (("--source", "replay"), 0),
         ],
         ids=lambda item: " ".join(item) if isinstance(item, tuple) else "",
     )

@@ -320,7 +320,8 @@ def test_the_json_of_a_self_comparison_has_the_rules(restless: Upstream) -> None
     assert '{path: "$.at", kind: value' in found.patch
 
 
-def test_with_few_pairs_no_rule_is_proposed(restless: Upstream) -> None:
+def test_of_few_pairs_rules_are_proposed_too_with_their_numbers(restless: Upstream) -> None:
     recorded(order(7), times=3)
     (found,) = replayed("--self").itself
-    assert found.patch is None
+    assert found.patch is not None
+    assert "# `$.at` differed in 3 of 3 pairs of legacy against itself" in found.patch

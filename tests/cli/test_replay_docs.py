@@ -102,6 +102,7 @@ def test_the_options_that_it_uses_exist() -> None:
 def test_its_map_of_callers_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN_OF_ANN", "abc")
     monkeypatch.setenv("SESSION_OF_BOB", "def")
+    monkeypatch.setenv("PASSWORD_OF_ALL", "ghi")
     Path("callers.yaml").write_text(blocks()[1])
     Path("routes.yaml").write_text(blocks()[0])
     written(Path("a.rec"), [])

@@ -8,6 +8,8 @@ from click.testing import CliRunner, Result
 from strangler.cli import main
 from tests.cli.replaying import order, recorded, same, upstream, write_routes
 
+NOT_SENT = "writes are not sent (a login, a new order); {to}--writes sandbox or --writes dry_run sends them"
+
 
 @pytest.fixture(autouse=True)
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +30,7 @@ def test_before_the_start_it_says_what_goes_where() -> None:
         f"route 'orders': to orders (http://127.0.0.1:{candidate.port})",
         f"route 'carts': to orders (http://127.0.0.1:{candidate.port})",
         "2 times as fast as recorded",
-        "writes are not sent; --writes sandbox or --writes dry_run sends them",
+        NOT_SENT.format(to="--to UPSTREAM "),
     ]
 
 
@@ -61,7 +63,7 @@ routes:
                 "route 'orders': to orders (http://127.0.0.1:P)",
                 "route 'page': to aggregate of orders (http://127.0.0.1:P), twin (http://127.0.0.1:P)",
                 "as fast as recorded",
-                "writes are not sent; --writes sandbox or --writes dry_run sends them",
+                NOT_SENT.format(to="--to UPSTREAM "),
             ],
         ),
         (
@@ -91,7 +93,7 @@ routes:
                 "route 'page': to aggregate of orders (http://127.0.0.1:P), twin (http://127.0.0.1:P)",
                 "as fast as responses come",
                 "writes of route 'orders': as dry runs to orders (http://127.0.0.1:P)",
-                "writes of other routes are not sent",
+                "writes of other routes are not sent (a login, a new order)",
             ],
         ),
         (
@@ -100,7 +102,7 @@ routes:
             [
                 "to twin (http://127.0.0.1:P), and to legacy (http://127.0.0.1:1)",
                 "as fast as recorded",
-                "writes are not sent; --writes sandbox or --writes dry_run sends them",
+                NOT_SENT.format(to=""),
             ],
         ),
     ],

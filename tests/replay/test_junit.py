@@ -6,7 +6,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from strangler.core.documents import ReplayDocument, ReplayedEndpoint, ReplayedRoute, SignatureRow, VerdictDocument
+from strangler.core.documents import (
+    ReplayDocument,
+    ReplayedEndpoint,
+    ReplayedRoute,
+    SignatureRow,
+    UnsentEndpoint,
+    VerdictDocument,
+)
 from strangler.core.settings import GateSettings
 from strangler.replay.junit import MAX_DIFFERENCES, junit_xml
 from tests.evidence.pairs import signature_row
@@ -73,6 +80,7 @@ def document(*routes: ReplayedRoute, differences: Iterable[SignatureRow] = (), *
         "arms": {},
         "statuses": {},
         "left_out": {},
+        "unsent": [],
         "fields_left_out": {},
         "bad_lines": [],
         "learned": 0,
@@ -147,6 +155,21 @@ def test_the_list_of_differences_is_bounded() -> None:
     assert len(failure.text) < 20_000
 
 
+def test_an_endpoint_that_was_never_sent_is_skipped() -> None:
+    unsent = [
+        UnsentEndpoint("orders", "POST /api/orders", {"a write": 3, "its body was not recorded": 1}),
+        UnsentEndpoint("orders", NAME, {"a secret in its path": 1}),
+        UnsentEndpoint("carts", "POST /carts", {"a write": 2}),
+    ]
+    root = parsed(document(route(ReplayedEndpoint(NAME, 3, 0, 0, {})), unsent=unsent))
+    (skipped,) = case(root, "POST /api/orders")
+    assert (skipped.tag, skipped.attrib["type"]) == ("skipped", "not sent")
+    assert skipped.text == "a write: 3 requests\nits body was not recorded: 1 requests"
+    assert list(case(root, NAME)) == [], "others of it were compared"
+    assert [each.attrib["name"] for each in root] == ["recording", "orders", "carts"]
+    assert [each.attrib["name"] for each in root[2]] == ["POST /carts"], "no gate of a route that was not compared"
+
+
 @pytest.mark.parametrize("word", ["not ready", "not enough evidence"])
 def test_a_gate_that_is_not_met_fails_if_gates_are_judged(word: str) -> None:
     made = document(route(word=word, reasons=["2 more pairs are needed"]))
@@ -172,6 +195,7 @@ def test_no_text_breaks_the_document_or_a_terminal() -> None:
     made = document(
         route(ReplayedEndpoint(HOSTILE, 0, 0, 1, {HOSTILE: 1}), word="not ready", reasons=[HOSTILE]),
         differences=rows,
+        unsent=[UnsentEndpoint(HOSTILE, HOSTILE, {HOSTILE: 1})],
         recording=HOSTILE,
         stopped=HOSTILE,
     )

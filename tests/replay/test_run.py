@@ -12,10 +12,11 @@ import pytest
 from strangler.core.listener_settings import Address, ListenerSettings
 from strangler.core.replaying.given import read_given
 from strangler.core.settings import AggregatePart, HeaderEdits
+from strangler.evidence.stored_claims import FOLDED
 from strangler.recordings.recorded import RecordedBody, RecordedPair
 from strangler.recordings.recording_reader import open_recording
 from strangler.replay.destination import ReplayError
-from strangler.replay.progress import MAX_PLACES, OTHERS, ReplayProgress
+from strangler.replay.progress import MAX_PLACES, MAX_UNSENT, ReplayProgress, Unsent
 from strangler.replay.replay_settings import ReplaySettings
 from strangler.replay.replayed_finding import ReplayedFinding
 from strangler.replay.run import run_replay
@@ -143,6 +144,34 @@ async def test_what_is_not_sent_is_counted_with_its_reason(
     assert done.progress.sent == 0
 
 
+async def test_what_is_not_sent_is_counted_at_its_endpoint_if_a_route_matches_it(tmp_path: Path) -> None:
+    unsent = [
+        pair(b"/orders", method="POST", body=b"{}"),
+        pair(b"/orders/7/lines", method="PATCH", body=RecordedBody(omitted=9)),
+        pair(b"/orders/redacted:0123abcd"),
+        pair(b"/orders/redacted:4567cdef"),
+        pair(b"/elsewhere"),
+        pair(b"/items", method="POST"),
+        pair(headers=((b"Host", b"shop"), (b"X:Y", b"1"))),
+    ]
+    made = of_ports({"orders": 1}, route("orders"), route("items", candidate="orders"))
+    done = await replayed(tmp_path, unsent, made, routes=frozenset({"orders"}))
+    assert done.progress.left_out.total() == len(unsent)
+    assert done.progress.unsent == {
+        ("orders", "POST /orders", "a write"): 1,
+        ("orders", "PATCH /orders/{}/lines", "its body was not recorded"): 1,
+        ("orders", "GET /orders/{}", "a secret in its path"): 2,
+    }
+
+
+async def test_the_endpoints_of_what_is_not_sent_are_bounded(tmp_path: Path) -> None:
+    words = itertools.islice(itertools.product("abcdefghijk", repeat=3), MAX_UNSENT + 5)
+    pairs = [pair(f"/orders/{''.join(word)}".encode(), method="PUT") for word in words]
+    done = await replayed(tmp_path, pairs, of_ports({"orders": 1}))
+    assert len(done.progress.unsent) == MAX_UNSENT + 1
+    assert done.progress.unsent[Unsent("orders", "PUT …", "a write")] == 5
+
+
 async def test_a_mark_that_can_be_left_out_is_never_sent_and_a_given_field_takes_its_place(tmp_path: Path) -> None:
     headers = ((b"Host", b"shop"), (b"Authorization", b"Bearer redacted:0123abcd"), (b"Accept", b"*/*"))
     async with ScriptedUpstream(responding(send(ok()))) as candidate:
@@ -259,7 +288,7 @@ def test_the_places_that_are_told_apart_are_bounded() -> None:
     for _ in range(2):
         progress.add_fields_left_out(f"query:{number}" for number in range(MAX_PLACES + 5))
     assert len(progress.fields_left_out) == MAX_PLACES + 1
-    assert (progress.fields_left_out["query:0"], progress.fields_left_out[OTHERS]) == (2, 10)
+    assert (progress.fields_left_out["query:0"], progress.fields_left_out[FOLDED]) == (2, 10)
 
 
 async def test_it_stops_when_too_much_cannot_be_sent(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from strangler.comparing.arm_request import lines_of
 from strangler.core.compare import Redactor
+from strangler.core.http.headers import CLIENT_ADDRESS
 from strangler.ipc.messages import Captured, CapturedResponse
 from strangler.recordings.recorded import (
     MAX_LINE_BYTES,
@@ -23,8 +24,6 @@ from strangler.recordings.recorded import (
 )
 from strangler.recordings.redact_in_place import RecordingRedactor
 
-_CLIENT_FIELDS: Final = ("x-forwarded-for", "forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip")
-"""Fields with the client's address, which stands for the caller: it is hashed as the caller is."""
 _FRAMING: Final = frozenset({b"transfer-encoding"})
 
 _encode = msgspec.json.Encoder().encode
@@ -39,8 +38,11 @@ class EncodedPairs:
 
 
 def redactor_of(key: bytes, rules: Iterable[str]) -> RecordingRedactor:
-    """Return the redactor of a recording. `rules`: the `redact` rules of all routes."""
-    return RecordingRedactor(Redactor.of(key, sorted({*rules, *(f"header:{name}" for name in _CLIENT_FIELDS)})))
+    """Return the redactor of a recording. `rules`: the `redact` rules of all routes.
+
+    The client's address stands for the caller: it is hashed as the caller is.
+    """
+    return RecordingRedactor(Redactor.of(key, sorted({*rules, *(f"header:{name}" for name in CLIENT_ADDRESS)})))
 
 
 def encoded_pairs(captures: Iterable[Captured], redactor: RecordingRedactor | None, max_body: int) -> EncodedPairs:

@@ -55,6 +55,7 @@ from strangler.core.documents.replay_results import ReplayDocument as ReplayDocu
 from strangler.core.documents.replay_results import ReplayedEndpoint as ReplayedEndpoint
 from strangler.core.documents.replay_results import ReplayedRoute as ReplayedRoute
 from strangler.core.documents.replay_results import ReplayInbox as ReplayInbox
+from strangler.core.documents.replay_results import UnsentEndpoint as UnsentEndpoint
 from strangler.core.documents.replays import MAX_FINDINGS as MAX_FINDINGS
 from strangler.core.documents.replays import MAX_REPLAY_BYTES as MAX_REPLAY_BYTES
 from strangler.core.documents.replays import ReplayedDifference as ReplayedDifference

@@ -28,6 +28,14 @@ class ReplayedRoute(Struct, frozen=True):
     endpoints: list[ReplayedEndpoint]
 
 
+class UnsentEndpoint(Struct, frozen=True):
+    """An endpoint with requests that were not sent."""
+
+    route: str
+    endpoint: str
+    reasons: Annotated[dict[str, int], Meta(description="The requests by reason.")]
+
+
 class BadLines(Struct, frozen=True):
     """Lines of a recording that could not be read, for one reason."""
 
@@ -75,6 +83,7 @@ class ReplayDocument(Struct, frozen=True):
     arms: Annotated[dict[str, int], Meta(description="With `--to proxy`: responses by the arm that the proxy names.")]
     statuses: Annotated[dict[str, int], Meta(description="Responses by status.")]
     left_out: Annotated[dict[str, int], Meta(description="Requests that were not sent, by reason.")]
+    unsent: Annotated[list[UnsentEndpoint], Meta(description="Those of them that a route matches, most first.")]
     fields_left_out: Annotated[dict[str, int], Meta(description="Redacted values that were left out, by place.")]
     bad_lines: list[BadLines]
     learned: Annotated[int, Meta(description="Values that were learned and put into later requests.")]

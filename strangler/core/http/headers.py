@@ -26,6 +26,9 @@ _COMMON_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"
 
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"})
 
+CLIENT_ADDRESS = frozenset({"x-forwarded-for", "forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip"})
+"""Fields with the address of a client."""
+
 _FORBIDDEN_TRAILERS = (
     HOP_BY_HOP
     | _FORWARDED

@@ -12,6 +12,8 @@ from strangler.core.compare.codings import undo_codings
 from strangler.core.compare.model.media import parse_media_type
 from strangler.core.compare.model.values import Reason
 from strangler.core.http.head import RawHeaders
+from strangler.core.http.headers import CLIENT_ADDRESS
+from strangler.core.replaying.client_addresses import with_addresses
 from strangler.core.replaying.edits import has_mark
 from strangler.core.replaying.filled_bodies import FilledBody, filled_body
 from strangler.core.replaying.filled_texts import FilledText, Filling, SlottedText, filled
@@ -109,6 +111,8 @@ def _filled_headers(headers: RawHeaders, filling: Filling, given: Fields) -> tup
         by_hand = filling.by_place.get(f"header:{name}") if done.is_stuck else None
         if by_hand is not None:
             done = FilledText(by_hand)
+        if done.left_out and name in CLIENT_ADDRESS:
+            done = FilledText(with_addresses(name, raw_value.decode("utf-8", _ERRORS)))
         left_out += done.left_out
         if done.is_stuck and name in _KEPT:
             stuck.append(f"header:{name}")

@@ -64,6 +64,30 @@ def test_a_field_with_a_mark_is_left_out(before: dict[str, str], after: dict[str
 
 
 @pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("X-Forwarded-For", MARKED, "198.19.44.61"),
+        ("X-Forwarded-For", f"{MARKED}, 10.0.0.1, {OTHER}", "198.19.44.61, 10.0.0.1, 198.19.190.239"),
+        ("X-Real-IP", OTHER, "198.19.190.239"),
+        ("True-Client-IP", OTHER, "198.19.190.239"),
+        ("CF-Connecting-IP", OTHER, "198.19.190.239"),
+        ("Forwarded", MARKED, "for=198.19.44.61"),
+        ("Forwarded", f"for={MARKED};proto=https", "for=198.19.44.61;proto=https"),
+    ],
+)
+def test_a_client_has_an_address_that_nobody_has_and_that_is_no_loss(name: str, before: str, after: str) -> None:
+    done = substitute(request(headers={name: before}), CallerValues())
+    assert (fields_of(done), done.left_out, done.unsendable) == ({name: after}, (), ())
+
+
+def test_an_address_that_is_handed_in_goes_before() -> None:
+    given, _ = read_given([], {"*": {"header:x-forwarded-for": "192.0.2.7", "X-Real-IP": "192.0.2.8"}})
+    headers = {"X-Forwarded-For": MARKED, "X-Real-IP": OTHER}
+    done = substitute(request(headers=headers), CallerValues(), given.of("ann"))
+    assert fields_of(done) == {"X-Forwarded-For": "192.0.2.7", "X-Real-IP": "192.0.2.8"}
+
+
+@pytest.mark.parametrize(
     ("before", "after", "places"),
     [
         (f'{{"a":1, "p" : "{MARKED}", "b":2}}', '{"a":1, "b":2}', ["body:$.p"]),
