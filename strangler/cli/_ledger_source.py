@@ -1,7 +1,6 @@
 """The ledger, where commands find it: at the running proxy, else in the state folder."""
 
 import sqlite3
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +10,6 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
-import structlog
 
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
@@ -182,12 +180,8 @@ class _Stored:
 
 def _loaded(connection: sqlite3.Connection) -> LedgerState:
     """Return the stored ledger. What cannot be read of it is left out, and said on standard error."""
-    before = structlog.get_config()
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
-    try:
+    with log_on_stderr():
         return stored.load(connection)
-    finally:
-        structlog.configure(**before)
 
 
 _ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest], str]]] = {

@@ -16,7 +16,9 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 def is_same_server(upstream: UpstreamSettings, other: UpstreamSettings) -> bool:
     """Return whether a request to an upstream may arrive where requests to the other do. Names are looked up."""
     theirs = [(url, places(url)) for url in other.urls]
-    return any(_overlap(url.path, their.path) and places(url) & where for url in upstream.urls for their, where in theirs)
+    return any(
+        _overlap(url.path, their.path) and places(url) & where for url in upstream.urls for their, where in theirs
+    )
 
 
 def places(url: Url) -> frozenset[Place]:
