@@ -14,6 +14,7 @@ import click
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
 from strangler.cli._rollout_percents import with_stored_percents
+from strangler.cli._terminal import log_on_stderr
 from strangler.core.documents import (
     LedgerActionDocument,
     LedgerActionRequest,
