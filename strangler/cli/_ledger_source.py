@@ -163,6 +163,7 @@ class _Stored:
         """Change the ledger in the store, whole or not at all: no proxy runs, but another command may."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / STORE).touch(mode=0o600)  # whatever the folder's mode, and the umask
             with closing(sqlite3.connect(self.folder / STORE, timeout=_LOCK_TIMEOUT_S)) as connection, connection:
                 prepare(connection)
                 connection.executescript(stored.SCHEMA)
