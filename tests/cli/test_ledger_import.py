@@ -153,13 +153,12 @@ def test_standard_input_is_a_file_without_a_name(run: Run, now: float) -> None:
 
 
 def test_nobody_else_may_read_a_store_that_it_makes(run: Run, now: float) -> None:
-    Path("state").mkdir(mode=0o755)
     before = os.umask(0)
     try:
         run("-", stdin=line("/a", now - DAY).encode())
     finally:
         os.umask(before)
-    assert {each.stat().st_mode & 0o777 for each in Path("state").iterdir()} == {0o600}
+    assert [store.stat().st_mode & 0o777 for store in Path().rglob(STORE)] == [0o600]
 
 
 def test_times_of_a_log_are_the_p95(run: Run, now: float) -> None:
