@@ -12,8 +12,8 @@ from tests.factories import upstream
 LEGACY = "http://127.0.0.1:8000/shop"
 
 
-def is_same(one: str, other: str) -> bool:
-    first, second = (replace(upstream(name), urls=(base_url(text),)) for name, text in (("a", one), ("b", other)))
+def is_same(url: str, other: str) -> bool:
+    first, second = (replace(upstream(name), urls=(base_url(text),)) for name, text in (("a", url), ("b", other)))
     assert is_same_server(first, second) == is_same_server(second, first)
     return is_same_server(first, second)
 
