@@ -259,6 +259,7 @@ class _Stored:
         """Write to the store: no proxy runs, so nobody else writes."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / STORE).touch(mode=0o600)  # whatever the folder's mode, and the umask
             with closing(sqlite3.connect(self.folder / STORE, timeout=5.0)) as connection, connection:
                 prepare(connection)
                 return work(connection)

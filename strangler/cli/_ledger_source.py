@@ -1,7 +1,6 @@
 """The ledger, where commands find it: at the running proxy, else in the state folder."""
 
 import sqlite3
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -11,11 +10,11 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
-import structlog
 
 from strangler.cli._admin import Admin, NamedAdmin, find_admin, running_admin
 from strangler.cli._config import failed, settings_of
 from strangler.cli._rollout_percents import with_stored_percents
+from strangler.cli._terminal import log_on_stderr
 from strangler.core.documents import (
     LedgerActionDocument,
     LedgerActionRequest,
@@ -164,6 +163,7 @@ class _Stored:
         """Change the ledger in the store, whole or not at all: no proxy runs, but another command may."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / STORE).touch(mode=0o600)  # whatever the folder's mode, and the umask
             with closing(sqlite3.connect(self.folder / STORE, timeout=_LOCK_TIMEOUT_S)) as connection, connection:
                 prepare(connection)
                 connection.executescript(stored.SCHEMA)
@@ -182,12 +182,8 @@ class _Stored:
 
 def _loaded(connection: sqlite3.Connection) -> LedgerState:
     """Return the stored ledger. What cannot be read of it is left out, and said on standard error."""
-    before = structlog.get_config()
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
-    try:
+    with log_on_stderr():
         return stored.load(connection)
-    finally:
-        structlog.configure(**before)
 
 
 _ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest], str]]] = {

@@ -25,13 +25,17 @@ from strangler.recordings.recording_writer import RecordingWriter
 
 _PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0)
 """The pauses before the proxy is tried again; the last one repeats."""
-_FRAME_S: Final = 60.0
-"""How much of a recording a full disk may cost."""
+_FRAME_S: Final = 5.0
+"""How much of a recording a full disk, or a killed command, may cost."""
 _LAST_S: Final = 0.5
 """How long pairs that were served before Ctrl-C may take to arrive."""
 _LEAST_BYTES: Final = 1 << 20
 _AGAIN: Final = "shutdown"
 """How a recording ends whose proxy restarts: it goes on with the next."""
+_HASHED: Final = "settings"
+_IS_HASHED: Final = (
+    "`evidence: {values: hashed}` is in force now and lets no value be kept: the proxy ended the recording"
+)
 
 
 def record_live(find: Callable[[], Admin], wanted: RecordingRequest, out: Path, *, force: bool, as_json: bool) -> None:
@@ -106,7 +110,8 @@ class _LiveRecording:
         return self._state.summary(file, self._header), why
 
     def _take(self, stream: RecordingStream, progress: ProgressLine) -> str | None:
-        """Write what comes. Return why the connection broke; None if the recording has ended."""
+        """Write what comes. Return why the connection broke; None if the recording has ended. Raises
+        click.ClickException if the proxy wants no more of it."""
         try:
             for size, item in stream:
                 if isinstance(item, RecordingProgress):
@@ -115,6 +120,8 @@ class _LiveRecording:
                     progress.draw(self._state.line())
                     if item.ended == _AGAIN:
                         return "it shut down"
+                    if item.ended == _HASHED:
+                        raise click.ClickException(_IS_HASHED)
                     if item.ended:
                         return None
                     if self._has_all():

@@ -22,7 +22,7 @@ from strangler.cli._replay_running import Run, run_to_the_end
 from strangler.cli._replay_self import print_self
 from strangler.cli._replay_text import print_result
 from strangler.cli._terminal import console as terminal
-from strangler.cli._terminal import plain
+from strangler.cli._terminal import log_on_stderr, plain
 from strangler.config.replace import put_content
 from strangler.core.documents import ReplayDocument
 from strangler.core.ledger.template_tree import TemplateTreeState
@@ -54,6 +54,7 @@ def replay(path: Path, config: Path, admin: NamedAdmin | None, options: GivenOpt
         key = _key(settings, is_kept=store is not None)
         _print_plan(plan_lines(path, recording.header, settings, how, key))
         with ExitStack() as stack:
+            stack.enter_context(log_on_stderr())
             judged = stack.enter_context(JudgedRun(settings, utc_day(), is_timed=how.against == "legacy"))
             itself = None
             if how.is_self:

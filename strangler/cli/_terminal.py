@@ -1,15 +1,18 @@
 """Escaping for terminals: text that came from traffic must not control the reader's terminal."""
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from strangler.core.plain import CONTROL, plain
 
-__all__ = ["console", "plain"]
+__all__ = ["console", "log_on_stderr", "plain"]
 
 _PIPE_WIDTH = 1000
 
@@ -29,3 +32,14 @@ def console(**options: Any) -> Console:
     if not made.is_terminal and "COLUMNS" not in os.environ and "width" not in options:
         made.width = _PIPE_WIDTH
     return made
+
+
+@contextmanager
+def log_on_stderr() -> Iterator[None]:
+    """Have what is logged meanwhile on standard error: standard output is for the result."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from strangler.core.http.head import RawHeaders
+from strangler.core.http.methods import OVERRIDES
 from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
 from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import UpstreamSettings, Url
@@ -19,7 +20,7 @@ _NOT_IN_A_QUESTION = frozenset(
         b"access-control-request-headers", b"access-control-request-method", b"content-digest", b"content-encoding",
         b"content-language", b"content-length", b"content-md5", b"content-range", b"content-type", b"digest",
         b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"origin",
-        b"repr-digest", b"trailer", b"x-http-method", b"x-http-method-override", b"x-method-override",
+        b"repr-digest", b"trailer", *OVERRIDES,
     }
 )  # fmt: skip
 """Fields about a body, a condition or a CORS preflight, and fields that override the method."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from strangler.core.settings import UpstreamSettings, Url
 from strangler.http1.connect import CONNECT_ERRORS
-from strangler.sockets.dns import HostNames
+from strangler.sockets.dns import HostNames, is_literal
 from strangler.tls.client_context import ClientTlsState
 
 C = TypeVar("C")
@@ -35,7 +35,7 @@ class UpstreamConnector:
 
     async def connect(self, url: Url, connect: Callable[[Url, str, ClientTlsState], Awaitable[C]]) -> C:
         """Return what `connect` makes of the first address that accepts, in random order. Raises NoConnectionError."""
-        addresses = list(self._watched().addresses(url.connect_host))
+        addresses = list(await self._addresses(url.connect_host))
         random.shuffle(addresses)
         for address in addresses:
             try:
@@ -50,6 +50,18 @@ class UpstreamConnector:
         if self._names is not None:
             await self._names.close()
             self._names = None
+
+    async def _addresses(self, host: str) -> tuple[str, ...]:
+        """Return the addresses of a host; none while its name is unknown.
+
+        Only the watched names are looked up: a lookup that a connect begins would outlive it when it is given up.
+        """
+        names = self._watched()
+        if is_literal(host):
+            return (host,)
+        if names.addresses(host) == (host,):
+            await names.settle(self.settings.timeouts.connect_s)
+        return tuple(address for address in names.addresses(host) if address != host)
 
     def _watched(self) -> HostNames:
         if self._names is None:

@@ -90,7 +90,7 @@ def decoded(pairs: Sequence[ReplayedPair], now: float) -> list[Finding]:
 
 def _finding(pair: ReplayedPair, place: str, now: float) -> Finding:
     if pair.at > now + MAX_AHEAD_S:
-        raise ReplayedError(f"{place}.at is {pair.at - now:.0f} s ahead of this clock; set the clock of the sender")
+        raise ReplayedError(f"{place}.at is {pair.at - now:.6g} s ahead of this clock; set the clock of the sender")
     if pair.reason not in _REASONS:
         raise ReplayedError(f"{place}.reason is unknown; it is empty, or one of {', '.join(Reason)}")
     differences = tuple(_differences(pair, pair.differences, f"{place}.differences"))

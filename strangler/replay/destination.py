@@ -7,13 +7,14 @@ from typing import Final, Literal
 
 from strangler.comparing.dry_runs import DryRuns
 from strangler.comparing.route import ComparedRoute
-from strangler.core.http.methods import SAFE
+from strangler.core.http.methods import SAFE, is_safe
 from strangler.core.routing.arm import AGGREGATE, LEGACY
 from strangler.core.routing.path import Oddity
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import RouteSettings, Settings, TimeoutSettings
 from strangler.http1.request import Request
 from strangler.replay.replay_settings import PROXY, ReplaySettings
+from strangler.replay.same_server import is_same_server
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """The most of a response's body that is read for a route without shadows."""
@@ -72,6 +73,7 @@ class Destinations:
         self._settings = settings
         self._how = how
         self._table = Snapshot(settings, 0).table
+        self._are_legacy: dict[str, bool] = {}
         values = settings.evidence.values
         self.routes = {route.name: ReplayedRoute.made_of(route, key, values) for route in settings.routes}
         self._check()
@@ -81,7 +83,7 @@ class Destinations:
         route = self.route_of(head)
         if isinstance(route, str):
             return route
-        if head.method in SAFE:
+        if is_safe(head):
             return Destination(route, self.upstream_of(route))
         return self.of_write(route)
 
@@ -118,12 +120,14 @@ class Destinations:
             return NO_DRY_RUNS
         return Destination(route, upstream, is_dry_run=writes == "dry_run")
 
-    def _is_legacy(self, upstream: str) -> bool:
-        """Return whether an upstream is legacy, by its name or by one of its URLs."""
-        upstreams = self._settings.upstreams
-        if upstream == LEGACY:
-            return True
-        return not set(upstreams[upstream].urls).isdisjoint(upstreams[LEGACY].urls)
+    def _is_legacy(self, name: str) -> bool:
+        """Return whether an upstream is legacy, by its name or by where its URLs lead."""
+        known = self._are_legacy.get(name)
+        if known is None:
+            upstreams = self._settings.upstreams
+            known = name == LEGACY or is_same_server(upstreams[name], upstreams[LEGACY])
+            self._are_legacy[name] = known
+        return known
 
     # Before the start
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from strangler.comparing.comparer import ArmResponse
-from strangler.core.http.methods import SAFE
+from strangler.core.http.methods import is_safe
 from strangler.core.replaying.given import replaced_marks
 from strangler.core.replaying.learned import LearnedValues
 from strangler.core.replaying.request_message import RequestMessage
@@ -103,7 +103,7 @@ class PairReplay:
         if isinstance(destination, str):
             return destination
         for_legacy: Captured | None = None
-        if self.how.against == "legacy" and not self.how.is_self and request.head.method in SAFE:
+        if self.how.against == "legacy" and not self.how.is_self and is_safe(request.head):
             beside = self._sendable(caller, message, self._learned_of_legacy)
             if isinstance(beside, str):
                 return beside

@@ -118,7 +118,9 @@ class Turns:
         progress.share_read = 1.0 if self._is_read else self.recording.share_read
 
     def _pump(self) -> None:
-        """Give the turns that begin now to slots."""
+        """Give the turns that begin now to slots; none once stopped."""
+        if self.progress.stopped:
+            return
         now = time.monotonic()
         self._ready.extend(self.order.begin(now))
         self.progress.behind_s = self.order.behind_s(now)
@@ -155,7 +157,7 @@ class Turns:
                 self.released(caller)
 
     async def _turn(self) -> Turn:
-        if not self._ready and not self.progress.stopped:
+        if not self._ready:
             self._pump()
         if self.order.wants_more or not self._ready:
             self._changed.set()

@@ -73,8 +73,8 @@ class HostNames:
             if at - looked_up_at >= REFRESH_EVERY_S:
                 self._look_up(name)
 
-    async def settle(self, seconds: float) -> None:
-        """Wait until the lookups under way are done, for `seconds` at most."""
+    async def settle(self, seconds: float | None) -> None:
+        """Wait until the lookups under way are done, for `seconds` at most; None: until they are."""
         if self._lookups:
             await asyncio.wait(self._lookups.values(), timeout=seconds)
 

@@ -152,6 +152,15 @@ def test_standard_input_is_a_file_without_a_name(run: Run, now: float) -> None:
     assert list(rows()) == ["GET /a"]
 
 
+def test_nobody_else_may_read_a_store_that_it_makes(run: Run, now: float) -> None:
+    before = os.umask(0)
+    try:
+        run("-", stdin=line("/a", now - DAY).encode())
+    finally:
+        os.umask(before)
+    assert [store.stat().st_mode & 0o777 for store in Path().rglob(STORE)] == [0o600]
+
+
 def test_times_of_a_log_are_the_p95(run: Run, now: float) -> None:
     Path("a.har").write_text(har(now - DAY))
     run("a.har")

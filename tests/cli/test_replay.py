@@ -1,5 +1,6 @@
 """`strangler replay`: a recording sent to real upstreams, judged, printed, and put into the inbox."""
 
+import gc
 import json
 from collections.abc import Iterator
 from itertools import count
@@ -138,6 +139,19 @@ def test_an_upstream_that_is_not_there_stops_it_and_fails() -> None:
     assert "'orders'" in document.stopped
     assert document.faults["connect"] >= 50
     assert document.sent < 200
+
+
+def test_a_name_that_nobody_knows_leaves_the_result_as_it_is(
+    candidate: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_routes(REFUSED, candidate.port)
+    routes = Path("routes.yaml")
+    routes.write_text(routes.read_text().replace("http://127.0.0.1:", "http://nowhere.invalid:"))
+    recorded(order(7), times=60)
+    document = replayed("--fail-on", "difference")
+    assert document.faults["connect"] >= 50
+    gc.collect()
+    assert not caplog.records
 
 
 # Where it goes

@@ -1,7 +1,9 @@
 """Evidence of replays in commands without a proxy: added to the state folder, shown by source, and judged."""
 
 import json
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,17 @@ def test_they_are_added_to_a_folder_that_has_no_store_yet() -> None:
     assert "2 times (2 replay)" in output
     assert "(replay)  request r-1" in output
     assert "replay.added" in run("audit").output
+
+
+def test_nobody_else_may_read_a_store_that_a_command_makes() -> None:
+    Path("state").mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        add(FINDING)
+        run("evidence", "reset", "orders", "--why", "it begins anew")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(each.stat().st_mode) for each in Path("state").iterdir()} == {0o600}
 
 
 def test_they_are_added_to_a_store_of_the_version_before() -> None:

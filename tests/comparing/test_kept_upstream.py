@@ -13,7 +13,7 @@ from strangler.comparing.kept_upstream import KeptUpstream
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
 from strangler.core.settings import TimeoutSettings
-from tests.factories import upstream
+from tests.factories import upstream, url
 from tests.http1.scripted import (
     Connection,
     ScriptedUpstream,
@@ -232,3 +232,8 @@ async def test_giving_a_request_up_closes_its_connection() -> None:
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert await connection.read_end() in ("eof", "reset")
+
+
+async def test_a_name_that_nobody_knows_is_no_connection() -> None:
+    async with kept(1, urls=(url("http://nowhere.invalid"),)) as (_, ask):
+        assert [(await ask()).fault for _ in range(3)] == [Fault.CONNECT] * 3

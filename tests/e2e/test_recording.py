@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from strangler.recordings.lines import plain_pieces
 from strangler.recordings.recorded import RecordedPair
-from strangler.recordings.recording_reader import open_recording
+from strangler.recordings.recording_reader import RecordingError, open_recording
 from tests.e2e.commands import run
 from tests.e2e.serving import Proxy
 from tests.served import served
@@ -253,6 +253,34 @@ async def test_a_killed_process_costs_a_gap_and_not_the_file(tmp_path: Path, nam
         assert code == 0, output
         assert ("1 gap of" in output) == (name == "control")
     assert len(pairs_of(recorder.file)) == 21
+
+
+async def test_a_killed_command_leaves_what_it_has(tmp_path: Path) -> None:
+    async with proxy_in(tmp_path) as proxy, Recorder(proxy, "orders") as recorder:
+        for number in range(3):
+            await ask(proxy, f"/api/orders/{number}")
+        part = recorder.file.with_name("a.rec.part")
+
+        def has_all() -> bool:
+            with suppress(RecordingError):  # it has no header yet
+                return len(pairs_of(part)) == 3
+            return False
+
+        await proxy.until(has_all)
+        recorder.process.kill()
+        await recorder.process.wait()
+        assert len(pairs_of(part)) == 3
+        assert not recorder.file.exists()
+
+
+async def test_settings_that_end_it_are_named_and_the_file_is_whole(tmp_path: Path) -> None:
+    async with proxy_in(tmp_path) as proxy, Recorder(proxy, "orders") as recorder:
+        await ask(proxy, "/api/orders/1")
+        await recorder.has(1)
+        proxy.file.write_text(proxy.file.read_text() + "evidence: {values: hashed}\n")
+        code, output = await recorder.output()
+        assert (code, "`evidence: {values: hashed}` is in force now" in output) == (1, True), output
+    assert len(pairs_of(recorder.file)) == 1
 
 
 async def test_there_is_one_recording_at_a_time(tmp_path: Path) -> None:

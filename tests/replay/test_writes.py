@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from strangler.config.urls import base_url
+from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings
+from strangler.replay.destination import ReplayError
 from tests.factories import shadow
 from tests.http1.scripted import Request, ScriptedUpstream, responding, send
 from tests.replay.rig import by_target, lines_of, of_ports, ok, pair, replayed
@@ -88,21 +91,49 @@ async def test_a_candidate_that_does_not_confirm_gets_no_more_writes(
 
 HOWS: dict[str, dict[str, Any]] = {
     "to legacy": {"to": "legacy"},
-    "to the same URL": {"to": "twin"},
+    "to the same server": {"to": "twin"},
     "beside": {"against": "legacy"},
     "itself": {"is_self": True},
 }
 
 
+SPELLINGS = (
+    "http://127.0.0.1:{}",
+    "http://127.0.0.1:{}/sandbox",
+    "http://localhost:{}",
+    "http://LocalHost:{}",
+    "http://localhost.:{}",
+    "http://0.0.0.0:{}",
+    "http://[::ffff:127.0.0.1]:{}",
+)
+WRITES = [
+    *(pair(method=method) for method in ("POST", "PUT", "DELETE", "PATCH", "QUERY-IT")),
+    *(
+        pair(headers=((b"Host", b"shop"), (name, b"DELETE")))
+        for name in (b"X-HTTP-Method", b"X-HTTP-Method-Override", b"x-method-override")
+    ),
+]
+
+
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 @pytest.mark.parametrize("writes", ["sandbox", "dry_run"])
-async def test_legacy_never_gets_a_write(tmp_path: Path, how: dict[str, Any], writes: str) -> None:
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_legacy_never_gets_a_write(tmp_path: Path, how: dict[str, Any], writes: str, spelling: str) -> None:
     async with (
         ScriptedUpstream(responding(send(ok(b'{"ok":true}', HANDLED)))) as legacy,
         ScriptedUpstream(responding(send(ok(b'{"ok":true}', HANDLED)))) as candidate,
     ):
-        ports = {"orders": candidate.port, "legacy": legacy.port, "twin": legacy.port}
-        made = with_shadow(of_ports(ports), writes=writes, to="twin" if how.get("to") == "twin" else "orders")
-        methods = ["POST", "PUT", "DELETE", "PATCH", "QUERY-IT"]
-        await replayed(tmp_path, [pair(method=method) for method in methods], made, **how)
+        made = of_ports({"orders": candidate.port, "legacy": legacy.port})
+        twin = replace(made.upstreams[LEGACY], name="twin", urls=(base_url(spelling.format(legacy.port)),))
+        made = replace(made, upstreams=made.upstreams | {"twin": twin})
+        made = with_shadow(made, writes=writes, to="twin" if how.get("to") == "twin" else "orders")
+        await replayed(tmp_path, WRITES, made, **how)
     assert not legacy.requests
+
+
+async def test_writes_that_legacy_would_get_are_refused_before_the_start(tmp_path: Path) -> None:
+    made = of_ports({"orders": 1, "legacy": 2})
+    twin = replace(made.upstreams[LEGACY], name="twin", urls=(base_url("http://localhost:2"),))
+    made = replace(made, upstreams=made.upstreams | {"twin": twin})
+    with pytest.raises(ReplayError, match="'twin' is legacy, which never gets a write"):
+        await replayed(tmp_path, [WRITE], made, to="twin", writes="sandbox")
