@@ -1,10 +1,10 @@
 """The audit: changes by people and pipelines, with name, time and reason."""
 
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Final
 
 from strangler.core.documents import AuditEntry
+from strangler.store.connection import Connection
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from sqlite3 import Connection
 from typing import Final, NamedTuple
 
 import msgspec
@@ -33,6 +32,7 @@ from strangler.evidence.reviews import OPEN_STATES
 from strangler.evidence.states import Rules
 from strangler.evidence.stored_claims import FOLDED
 from strangler.evidence.writing import note_change
+from strangler.store.connection import Connection
 
 CAUTION: Final = ("regressed", "new", "known", "fixed", "accepted", "")
 """The states of reviews, the most cautious first: those that still count in the verdict; a claim that new pairs have to

@@ -1,11 +1,11 @@
 """The evidence that a judgement counts: that of one release of a route, of the sources that its gate names."""
 
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Final
 
 from strangler.core.source import LIVE_ONLY, SOURCES, Source
 from strangler.evidence.stored_releases import release_or_current
+from strangler.store.connection import Connection
 
 COUNTED: Final = "route = ?1 AND release = ?2 AND source IN (?3, ?4)"
 """The condition for rows that count; its parameters are `Counted.key`."""

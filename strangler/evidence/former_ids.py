@@ -1,8 +1,9 @@
 """The former ids of differences, whose endpoints have another name now. Whoever has noted one finds the difference."""
 
 from collections.abc import Mapping
-from sqlite3 import Connection
 from typing import Final
+
+from strangler.store.connection import Connection
 
 MAX_FORMER_IDS: Final = 50_000
 """The most former ids that are kept; the oldest are forgotten first."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
-from sqlite3 import Connection
 from typing import Final
 
 import msgspec
@@ -18,6 +17,7 @@ from strangler.core.settings import GateSettings
 from strangler.core.source import LIVE_ONLY
 from strangler.evidence.counted import COUNTED, Counted, Sources, counted, notes_on_sources
 from strangler.evidence.states import CLOSED, JudgedSignature, Rules, noise_keys, rows_of
+from strangler.store.connection import Connection
 
 _LATENCIES: Final = 5000
 _SEED: Final = 1

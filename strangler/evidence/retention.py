@@ -1,6 +1,5 @@
 """The end of evidence: an operator sets it aside, or it is deleted as too old or too much. Counts stay exact."""
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,6 +14,7 @@ from strangler.evidence.stored_releases import (
     seen_between,
 )
 from strangler.evidence.writing import note_change
+from strangler.store.connection import Connection
 from strangler.times import rfc3339
 
 KEPT_S: Final = 30 * 86400.0
@@ -30,7 +30,7 @@ _BY_RELEASE: Final = ("pairs", "sightings", "observed", "latencies", "claims")
 """Tables with the columns route and release."""
 
 
-def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[str]:
+def set_aside(connection: Connection, route: str, now: float) -> list[str]:
     """Rename all evidence of a route to `NAME@TIME`, release by release, so that it starts again. Return these names.
 
     The reviews of its differences go with it. An `IndexState` must be loaded again afterwards.
@@ -58,7 +58,7 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
     return asides
 
 
-def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
+def _unused_era(connection: Connection, route: str, now: float) -> str:
     """Return the time in UTC, to the millisecond; a later one if it is already in use."""
     while True:
         era = rfc3339(now)
@@ -68,7 +68,7 @@ def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
         now += 0.001
 
 
-def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, era: str) -> None:
+def _rename(connection: Connection, route: str, name: str, aside: str, era: str) -> None:
     for table in _BY_RELEASE:
         connection.execute(
             f"UPDATE {table} SET release = ? WHERE route = ? AND release = ?",  # noqa: S608 - our own words
@@ -88,7 +88,7 @@ def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, e
         connection.execute("INSERT INTO releases VALUES (?, ?, ?, ?, 0, 0, ?)", (route, aside, first, last, era))
 
 
-def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, str]]) -> None:
+def drop_evidence(connection: Connection, evicted: Iterable[tuple[str, str]]) -> None:
     """Delete all evidence of some releases, by route and name."""
     for route, name in evicted:
         for table in _BY_RELEASE:
@@ -101,7 +101,7 @@ def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, s
         note_change(connection, route)
 
 
-def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
+def prune(connection: Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
     """Delete what is too old or too much. An `IndexState` must be loaded again afterwards."""
     drop_evidence(connection, _surplus_releases(connection))
     _drop_orphans(connection)
@@ -127,7 +127,7 @@ def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MA
     _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24)
 
 
-def _surplus_releases(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+def _surplus_releases(connection: Connection) -> list[tuple[str, str]]:
     """Return releases beyond `MAX_RELEASES` of a route, set aside or not; the current and the last seen ones stay."""
     rows = connection.execute(
         """
@@ -140,7 +140,7 @@ def _surplus_releases(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     return rows.fetchall()
 
 
-def _drop_orphans(connection: sqlite3.Connection) -> None:
+def _drop_orphans(connection: Connection) -> None:
     """Delete differences, sets and noise that no release has any more."""
     connection.execute("DELETE FROM signatures WHERE id NOT IN (SELECT signature FROM sightings)")
     connection.execute("DELETE FROM member_sets WHERE id NOT IN (SELECT members FROM pairs)")
@@ -152,7 +152,7 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
         )
 
 
-def _fold_hours(connection: sqlite3.Connection, before: int) -> None:
+def _fold_hours(connection: Connection, before: int) -> None:
     rows = connection.execute(
         """
         SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source, sum(count) FROM pairs

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ from strangler.core.documents import SignatureRow
 from strangler.core.source import SOURCES
 from strangler.evidence.counted import COUNTED, Counted, Sources
 from strangler.evidence.stored_releases import release_or_current
+from strangler.store.connection import Connection
 
 CLOSED: Final = frozenset({"accepted", "fixed"})
 

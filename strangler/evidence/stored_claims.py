@@ -6,11 +6,11 @@ claim does not count there; if the former release comes back, it counts again.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 
 from strangler.core.claims import pairs_to_prove
 from strangler.core.source import SOURCES
 from strangler.evidence.states import LAST
+from strangler.store.connection import Connection
 
 FOLDED = "…"
 """The name of the difference or endpoint that stands for all beyond a limit."""

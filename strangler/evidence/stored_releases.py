@@ -5,13 +5,13 @@ A response names its release by a header. Else an operator or the deploy pipelin
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 from typing import Final
 
 from strangler.core.compare import Response
 from strangler.core.documents import ReleaseRow
 from strangler.core.releases import UNNAMED, ReleaseState
 from strangler.core.settings import RouteSettings
+from strangler.store.connection import Connection
 
 MAX_RELEASES: Final = 100
 """The most names of one route; further ones are counted under `FOLDED` until an old name makes room."""

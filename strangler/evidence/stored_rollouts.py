@@ -4,7 +4,6 @@ A row that cannot be read, as that of a newer version, is never overwritten unse
 that is still known, and control says so in its log.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,6 +14,7 @@ from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.judgement import LookRecord
 from strangler.core.rollout.position import Position
 from strangler.core.time_buckets import BOUNDS_S
+from strangler.store.connection import Connection
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollout_positions (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
@@ -76,8 +76,8 @@ class StoredRollout:
     """For each move that cannot be read, why: the history is without them."""
 
 
-def load(connection: sqlite3.Connection) -> dict[str, StoredRollout]:
-    """Return the stored rollouts by group. Raises sqlite3.Error."""
+def load(connection: Connection) -> dict[str, StoredRollout]:
+    """Return the stored rollouts by group. Raises DatabaseError."""
     moves: dict[str, list[StoredMove]] = {}
     unread: dict[str, list[str]] = {}
     for name, content in connection.execute("SELECT name, content FROM rollout_moves ORDER BY id"):
@@ -121,7 +121,7 @@ def _known(content: bytes) -> _Known:
 
 
 def save(
-    connection: sqlite3.Connection,
+    connection: Connection,
     positions: Mapping[str, StoredPosition],
     moves: Iterable[tuple[str, StoredMove]],
     gone: Sequence[str] = (),

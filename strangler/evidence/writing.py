@@ -3,7 +3,6 @@
 The module `tables` describes the tables.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.index import SAMPLES, IndexState, Kept
 from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_claims
 from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
+from strangler.store.connection import Connection
 
 ACCEPT_GRACE_S: Final = 30.0
 """How long a difference may still be seen after `diffs accept`: the file must be reloaded first."""
 
 
-def store_findings(
-    connection: sqlite3.Connection, index: IndexState, findings: Sequence[Finding], now: float
-) -> list[str]:
+def store_findings(connection: Connection, index: IndexState, findings: Sequence[Finding], now: float) -> list[str]:
     """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed."""
     if not findings:
         return []
@@ -65,7 +63,7 @@ def store_findings(
     return back
 
 
-def note_change(connection: sqlite3.Connection, route: str) -> None:
+def note_change(connection: Connection, route: str) -> None:
     """Note that the evidence of a route has changed, so that it is judged again."""
     connection.execute(
         """INSERT INTO changes VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM changes))
@@ -132,7 +130,7 @@ class _Sightings:
                 if not is_accepted:
                     sighting.seen = seen
 
-    def store(self, connection: sqlite3.Connection, now: float) -> None:
+    def store(self, connection: Connection, now: float) -> None:
         connection.executemany(
             """INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT DO UPDATE SET
             count = count + excluded.count, accepted = accepted + excluded.accepted,
@@ -178,7 +176,7 @@ class _Observed:
         first, last, timeable = self._found.get(key, (at, at, 0))
         self._found[key] = min(first, at), max(last, at), timeable + finding.is_timeable
 
-    def store(self, connection: sqlite3.Connection) -> None:
+    def store(self, connection: Connection) -> None:
         connection.executemany(
             """INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
             first = min(first, excluded.first), last = max(last, excluded.last),
@@ -187,7 +185,7 @@ class _Observed:
         )
 
 
-def _store_samples(connection: sqlite3.Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
+def _store_samples(connection: Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
     if finding.sample is None:
         return
     ids = [seen.id for seen in kept.differences]
@@ -196,7 +194,7 @@ def _store_samples(connection: sqlite3.Connection, index: IndexState, finding: F
         _store_sample(connection, finding, finding.sample, wanted)
 
 
-def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: bytes, signatures: list[str]) -> None:
+def _store_sample(connection: Connection, finding: Finding, sample: bytes, signatures: list[str]) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)",
         (finding.id, finding.route, finding.at, len(sample), sample),
@@ -216,7 +214,7 @@ def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: byte
         )
 
 
-def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
+def _store_sides(connection: Connection, index: IndexState, finding: Finding) -> None:
     """Store the other results of a comparison: the times of both arms, and the comparison of legacy with itself."""
     if finding.latency is not None:
         connection.execute(
@@ -243,7 +241,7 @@ STATES: Final = ("new", "known", "accepted", "fixed", "regressed")
 
 
 def set_state(
-    connection: sqlite3.Connection,
+    connection: Connection,
     signature: str,
     state: str,
     now: float,

@@ -13,7 +13,7 @@ from strangler.core.ledger.counts import hour_of
 from strangler.ledger import stored
 from strangler.ledger.actions import apply_import, fold, ignore, own
 from strangler.ledger.ledger_state import MAX_HOURS, LedgerState
-from strangler.state.database import connect, transaction
+from strangler.store.sqlite import connect, transaction
 from tests import factories as f
 from tests.ledger.ledgers import DAY, NOW, QUIET, called, sum_of
 

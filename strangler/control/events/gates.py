@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from sqlite3 import Connection
 from typing import Final
 
 import msgspec
@@ -26,8 +25,9 @@ from strangler.core.settings import GateSettings, Settings
 from strangler.evidence import queries
 from strangler.evidence.audits import has_forced
 from strangler.evidence.reading import CorruptEvidenceError, NoEvidenceError, ask
-from strangler.state.database import read_meta, write_meta
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
+from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
 
 SCHEMA: Final = """

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from sqlite3 import Connection
 
 import msgspec
 
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
+from strangler.store.connection import Connection
 from strangler.times import utc_day
 
 DEAD_AFTER = 1000

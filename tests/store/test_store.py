@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from strangler.control.stored_metrics import load_metrics, save_metrics
 from strangler.control.totals import RETIRED, Batch, Row
 from strangler.evidence.reading import CorruptEvidenceError, ask
-from strangler.state import store as stores
-from strangler.state.store import Store, StoreError
+from strangler.store import store as stores
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 
 KEY = ("strangler_attempts_total", ("legacy", "2xx"))
 ROWS = [Row("a", KEY, (3.0,)), Row(RETIRED, KEY, (1.0, 2.5))]
@@ -166,7 +167,7 @@ async def test_a_file_that_is_moved_away_in_use_is_followed_by_a_new_one(store: 
 
 
 async def test_a_problem_is_over_when_something_can_be_written_not_when_it_can_be_read(store: Store) -> None:
-    def refuse_writes(connection: sqlite3.Connection) -> None:
+    def refuse_writes(connection: Connection) -> None:
         connection.execute("CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT raise(ABORT, 'no room'); END")
 
     await save(store, ROWS)
@@ -190,7 +191,7 @@ async def test_a_folder_that_cannot_be_used_is_a_problem_until_it_can(store: Sto
 async def test_a_full_disk_is_a_problem_and_nothing_is_half_stored(store: Store) -> None:
     await save(store, ROWS)
 
-    def fill(connection: sqlite3.Connection) -> None:
+    def fill(connection: Connection) -> None:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -203,7 +204,7 @@ async def test_a_full_disk_is_a_problem_and_nothing_is_half_stored(store: Store)
 
 
 async def test_a_failing_call_leaves_nothing_behind(store: Store) -> None:
-    def fail(connection: sqlite3.Connection) -> None:
+    def fail(connection: Connection) -> None:
         connection.execute("DELETE FROM numbers")
         raise sqlite3.OperationalError("disk I/O error")
 
