@@ -26,7 +26,8 @@ def save_metrics(connection: Connection, run: str, batch: Batch) -> bool:
     is_known = not _begin_run(connection, run)
     connection.executemany("DELETE FROM numbers WHERE instance = ?", [(instance,) for instance in batch.gone])
     connection.executemany(
-        "INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?)",
+        """INSERT INTO numbers VALUES (?, ?, ?, ?)
+        ON CONFLICT (instance, name, labels) DO UPDATE SET vector = excluded.vector""",
         [(row.instance, row.key[0], _json(row.key[1]), _json(row.vector)) for row in batch.rows],
     )
     return is_known

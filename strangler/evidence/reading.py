@@ -239,9 +239,9 @@ def releases(connection: Connection, route: str | None = None) -> list[ReleaseRo
     pairs = {
         (of, name): count
         for of, name, count in connection.execute(
-            """SELECT route, release, sum(CASE WHEN outcome = 'not_comparable' THEN 0 ELSE count END) FROM pairs
-            WHERE ?1 IS NULL OR route = ?1 GROUP BY 1, 2""",
-            (route,),
+            """SELECT route, release, CAST(sum(CASE WHEN outcome = 'not_comparable' THEN 0 ELSE count END) AS bigint)
+            FROM pairs WHERE CAST(? AS text) IS NULL OR route = ? GROUP BY 1, 2""",
+            (route, route),
         )
     }
     known = load_releases(connection, route)

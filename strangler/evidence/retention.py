@@ -62,7 +62,7 @@ def _unused_era(connection: Connection, route: str, now: float) -> str:
     """Return the time in UTC, to the millisecond; a later one if it is already in use."""
     while True:
         era = rfc3339(now)
-        taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE '%@' || ?", (route, era))
+        taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE ?", (route, f"%@{era}"))
         if taken.fetchone() is None:
             return era
         now += 0.001
@@ -75,8 +75,8 @@ def _rename(connection: Connection, route: str, name: str, aside: str, era: str)
             (aside, route, name),
         )
     connection.execute(
-        """UPDATE sample_links SET release = ?1 WHERE release = ?2
-        AND signature IN (SELECT id FROM signatures WHERE route = ?3)""",
+        """UPDATE sample_links SET release = ? WHERE release = ?
+        AND signature IN (SELECT id FROM signatures WHERE route = ?)""",
         (aside, name, route),
     )
     moved = connection.execute(
@@ -110,21 +110,30 @@ def prune(connection: Connection, now: float, max_sample_bytes: int = MAX_SAMPLE
     connection.execute(
         """
         DELETE FROM samples WHERE id IN (
-            SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM samples) WHERE total > ?)
+            SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM samples) AS summed
+            WHERE total > ?)
         """,
         (max_sample_bytes,),
     )
     connection.execute("DELETE FROM sample_links WHERE sample NOT IN (SELECT id FROM samples)")
-    connection.execute(
-        """
-        DELETE FROM latencies WHERE rowid IN (
-            SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY route, release, source ORDER BY at DESC)
-            AS place
-            FROM latencies) WHERE place > ?)
-        """,
-        (MAX_LATENCIES,),
-    )
+    _drop_latencies(connection)
     _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24)
+
+
+def _drop_latencies(connection: Connection) -> None:
+    """Delete the oldest times beyond `MAX_LATENCIES` of a route, release and source."""
+    full = connection.execute(
+        "SELECT route, release, source FROM latencies GROUP BY 1, 2, 3 HAVING count(*) > ?", (MAX_LATENCIES,)
+    )
+    for key in full.fetchall():
+        (since,) = connection.execute(
+            """SELECT at FROM latencies WHERE route = ? AND release = ? AND source = ?
+            ORDER BY at DESC LIMIT 1 OFFSET ?""",
+            (*key, MAX_LATENCIES - 1),
+        ).fetchone()
+        connection.execute(
+            "DELETE FROM latencies WHERE route = ? AND release = ? AND source = ? AND at < ?", (*key, since)
+        )
 
 
 def _surplus_releases(connection: Connection) -> list[tuple[str, str]]:
@@ -133,7 +142,7 @@ def _surplus_releases(connection: Connection) -> list[tuple[str, str]]:
         """
         SELECT route, name FROM (SELECT route, name, row_number() OVER (
             PARTITION BY route ORDER BY is_current DESC, last_seen DESC, name) AS place FROM releases)
-        WHERE place > ?
+        AS placed WHERE place > ?
         """,
         (MAX_RELEASES,),
     )
@@ -155,7 +164,8 @@ def _drop_orphans(connection: Connection) -> None:
 def _fold_hours(connection: Connection, before: int) -> None:
     rows = connection.execute(
         """
-        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source, sum(count) FROM pairs
+        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source,
+            CAST(sum(count) AS bigint) FROM pairs
         WHERE hour < ? GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
         """,
         (before,),

@@ -131,12 +131,14 @@ def save(
     connection.executemany("DELETE FROM rollout_positions WHERE name = ?", names)
     connection.executemany("DELETE FROM rollout_moves WHERE name = ?", names)
     rows = [(name, msgspec.json.encode(kept)) for name, kept in positions.items()]
-    connection.executemany("INSERT OR REPLACE INTO rollout_positions VALUES (?, ?)", rows)
+    connection.executemany(
+        "INSERT INTO rollout_positions VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = excluded.content", rows
+    )
     added = [(name, move.at, msgspec.json.encode(move)) for name, move in moves]
     connection.executemany("INSERT INTO rollout_moves (name, at, content) VALUES (?, ?, ?)", added)
     connection.executemany(
-        """DELETE FROM rollout_moves WHERE name = ?1 AND id <= (
-            SELECT id FROM rollout_moves WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
+        """DELETE FROM rollout_moves WHERE name = ? AND id <= (
+            SELECT id FROM rollout_moves WHERE name = ? ORDER BY id DESC LIMIT 1 OFFSET ?
         )""",
-        [(name, MAX_MOVES) for name in {name for name, _, _ in added}],
+        [(name, name, MAX_MOVES) for name in {name for name, _, _ in added}],
     )

@@ -163,8 +163,12 @@ _YOUNGER: Final = {
     "former_ids": "id, now, at",
     "rollout_positions": "name, content",
     "rollout_moves": "id, name, at, content",
+    "ledger_meta": "name, content",
+    "ledger_rows": "endpoint, content",
+    "ledger_past": "endpoint, content",
+    "ledger_days": "endpoint, day, content",
 }
-"""The tables that commands read, and that a store of the version before does not have."""
+"""The tables that commands read, and that a store of an earlier version does not have."""
 
 
 def is_earlier(connection: Connection) -> bool:

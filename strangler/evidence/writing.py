@@ -16,6 +16,7 @@ from strangler.evidence.index import SAMPLES, IndexState, Kept
 from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_claims
 from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
 from strangler.store.connection import Connection
+from strangler.store.upsert import added, greatest, least, replaced
 
 ACCEPT_GRACE_S: Final = 30.0
 """How long a difference may still be seen after `diffs accept`: the file must be reloaded first."""
@@ -45,11 +46,12 @@ def store_findings(connection: Connection, index: IndexState, findings: Sequence
         _store_sides(connection, index, finding)
     connection.executemany(
         """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET count = count + excluded.count""",
+        ON CONFLICT (route, release, endpoint, hour, outcome, reason, members, source)
+        DO UPDATE SET count = pairs.count + excluded.count""",
         [(*key, count) for key, count in pairs.items()],
     )
     connection.executemany(
-        "INSERT OR IGNORE INTO member_sets (id, route, ids, accepted) VALUES (?, ?, ?, ?)",
+        "INSERT INTO member_sets (id, route, ids, accepted) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         [(name, *row) for name, row in sets.items()],
     )
     claims.store(connection)
@@ -67,7 +69,7 @@ def note_change(connection: Connection, route: str) -> None:
     """Note that the evidence of a route has changed, so that it is judged again."""
     connection.execute(
         """INSERT INTO changes VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM changes))
-        ON CONFLICT DO UPDATE SET number = excluded.number""",
+        ON CONFLICT (route) DO UPDATE SET number = excluded.number""",
         (route,),
     )
 
@@ -97,19 +99,21 @@ class _Sighting:
             self.last_open = at if self.last_open is None else max(self.last_open, at)
 
 
-_CAME_BACK = f"""((state = 'fixed' AND ?9 > state_since)
-    OR (state = 'accepted' AND ?10 > state_since + {ACCEPT_GRACE_S}))"""
+_CAME_BACK = f"""((signatures.state = 'fixed' AND excluded.last_seen > signatures.state_since)
+    OR (signatures.state = 'accepted' AND CAST(? AS double precision) > signatures.state_since + {ACCEPT_GRACE_S}))"""
 _SEEN = f"""
 INSERT INTO signatures
     (id, route, endpoint, place, path, kind, severity, count, first_seen, last_seen, state, state_since,
      legacy, candidate)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?11, ?8, ?9, CASE WHEN ?10 IS NULL THEN 'accepted' ELSE 'new' END, ?12, ?13, ?14)
-ON CONFLICT DO UPDATE SET
-    count = count + excluded.count, last_seen = max(last_seen, excluded.last_seen),
-    first_seen = CASE WHEN state = '' THEN excluded.first_seen ELSE min(first_seen, excluded.first_seen) END,
-    legacy = excluded.legacy, candidate = excluded.candidate,
-    state_since = CASE WHEN {_CAME_BACK} OR state = '' THEN excluded.state_since ELSE state_since END,
-    state = CASE WHEN {_CAME_BACK} THEN 'regressed' WHEN state = '' THEN excluded.state ELSE state END
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    {added("signatures", "count")}, last_seen = {greatest("signatures", "last_seen")},
+    first_seen = CASE WHEN signatures.state = '' THEN excluded.first_seen ELSE {least("signatures", "first_seen")} END,
+    {replaced("legacy", "candidate")},
+    state_since = CASE WHEN {_CAME_BACK} OR signatures.state = '' THEN excluded.state_since
+        ELSE signatures.state_since END,
+    state = CASE WHEN {_CAME_BACK} THEN 'regressed' WHEN signatures.state = '' THEN excluded.state
+        ELSE signatures.state END
 """  # noqa: S608 - only our own words
 
 
@@ -132,10 +136,10 @@ class _Sightings:
 
     def store(self, connection: Connection, now: float) -> None:
         connection.executemany(
-            """INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT DO UPDATE SET
-            count = count + excluded.count, accepted = accepted + excluded.accepted,
-            first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
-            legacy = excluded.legacy, candidate = excluded.candidate""",
+            f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')
+            ON CONFLICT (route, release, signature, source) DO UPDATE SET {added("sightings", "count", "accepted")},
+            first_seen = {least("sightings", "first_seen")}, last_seen = {greatest("sightings", "last_seen")},
+            {replaced("legacy", "candidate")}""",  # noqa: S608 - only our own words
             [
                 (
                     *key,
@@ -154,8 +158,9 @@ class _Sightings:
             [
                 (
                     seen.id, route, sighting.endpoint, seen.place, seen.path, seen.kind, seen.severity,
-                    sighting.first, sighting.last,
-                    sighting.last_open, sighting.count, now, seen.legacy, seen.candidate,
+                    sighting.count, sighting.first, sighting.last,
+                    "accepted" if sighting.last_open is None else "new", now, seen.legacy, seen.candidate,
+                    sighting.last_open, sighting.last_open,
                 )
                 for (route, _, _, _), sighting in self._found.items()
                 for seen in (sighting.seen,)
@@ -178,9 +183,9 @@ class _Observed:
 
     def store(self, connection: Connection) -> None:
         connection.executemany(
-            """INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-            first = min(first, excluded.first), last = max(last, excluded.last),
-            timeable = timeable + excluded.timeable""",
+            f"""INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (route, release, source) DO UPDATE SET
+            first = {least("observed", "first")}, last = {greatest("observed", "last")},
+            {added("observed", "timeable")}""",  # noqa: S608 - only our own words
             [(*key, *row) for key, row in self._found.items()],
         )
 
@@ -196,21 +201,21 @@ def _store_samples(connection: Connection, index: IndexState, finding: Finding, 
 
 def _store_sample(connection: Connection, finding: Finding, sample: bytes, signatures: list[str]) -> None:
     connection.execute(
-        "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO samples VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         (finding.id, finding.route, finding.at, len(sample), sample),
     )
     for signature in signatures:
         connection.execute(
-            "INSERT OR IGNORE INTO sample_links VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO sample_links VALUES (?, ?, ?, ?, ?) ON CONFLICT (signature, sample) DO NOTHING",
             (signature, finding.id, finding.at, finding.release, finding.source),
         )
         connection.execute(
             """
-            DELETE FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3 AND sample NOT IN (
-                SELECT sample FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3
-                ORDER BY at DESC LIMIT ?4)
+            DELETE FROM sample_links WHERE signature = ? AND release = ? AND source = ? AND sample NOT IN (
+                SELECT sample FROM sample_links WHERE signature = ? AND release = ? AND source = ?
+                ORDER BY at DESC LIMIT ?)
             """,
-            (signature, finding.release, finding.source, SAMPLES),
+            (*(signature, finding.release, finding.source) * 2, SAMPLES),
         )
 
 
@@ -224,7 +229,8 @@ def _store_sides(connection: Connection, index: IndexState, finding: Finding) ->
     if finding.baseline is None:
         return
     connection.execute(
-        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT DO UPDATE SET pairs = pairs + 1", (finding.route,)
+        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT (route, era) DO UPDATE SET pairs = baselines.pairs + 1",
+        (finding.route,),
     )
     for noisy in finding.baseline:
         key = finding.route, noisy.place, noisy.path, noisy.kind, noisy.shape

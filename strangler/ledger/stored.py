@@ -196,10 +196,23 @@ def save(connection: Connection, unsaved: Unsaved) -> bool:
     connection.executemany("DELETE FROM ledger_rows WHERE endpoint = ?", gone)
     connection.executemany("DELETE FROM ledger_past WHERE endpoint = ?", gone)
     connection.executemany("DELETE FROM ledger_days WHERE endpoint = ?", gone)
-    connection.executemany("INSERT OR REPLACE INTO ledger_rows VALUES (?, ?)", unsaved.rows)
-    connection.executemany("INSERT OR REPLACE INTO ledger_past VALUES (?, ?)", unsaved.past)
-    connection.executemany("INSERT OR REPLACE INTO ledger_days VALUES (?, ?, ?)", unsaved.days)
-    connection.executemany("INSERT OR REPLACE INTO ledger_meta VALUES (?, ?)", list(unsaved.meta.items()))
+    connection.executemany(
+        "INSERT INTO ledger_rows VALUES (?, ?) ON CONFLICT (endpoint) DO UPDATE SET content = excluded.content",
+        unsaved.rows,
+    )
+    connection.executemany(
+        "INSERT INTO ledger_past VALUES (?, ?) ON CONFLICT (endpoint) DO UPDATE SET content = excluded.content",
+        unsaved.past,
+    )
+    connection.executemany(
+        """INSERT INTO ledger_days VALUES (?, ?, ?)
+        ON CONFLICT (endpoint, day) DO UPDATE SET content = excluded.content""",
+        unsaved.days,
+    )
+    connection.executemany(
+        "INSERT INTO ledger_meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = excluded.content",
+        list(unsaved.meta.items()),
+    )
     return True
 
 
@@ -231,12 +244,10 @@ def put_all_back(state: LedgerState) -> None:
 
 
 def load(connection: Connection) -> LedgerState:
-    """Return the stored ledger; an empty one where a store of an earlier version has none. Raises DatabaseError.
+    """Return the stored ledger; an empty one if there is none. Raises DatabaseError.
 
     Content that cannot be read is dropped and logged; the rest lives.
     """
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_meta'").fetchone() is None:
-        return LedgerState()
     with collector_paused():  # there are hundreds of thousands of objects
         return _load(connection)
 

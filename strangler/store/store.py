@@ -23,7 +23,7 @@ from strangler.store.errors import CorruptError, DatabaseError
 from strangler.store.meta import write_meta
 from strangler.store.sqlite import connect, corruption_text, empty_log, look_over, transaction, translated
 
-_SCHEMA: Final = f"""
+SCHEMA: Final = f"""
 {meta.SCHEMA}
 CREATE TABLE IF NOT EXISTS numbers (
     instance TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL, vector TEXT NOT NULL,
@@ -79,7 +79,7 @@ class Store:
         """Why the log is large. It only costs disk space."""
         self._tried_log = float("-inf")
         self._path = path
-        self._schema = _SCHEMA + schema
+        self._schema = SCHEMA + schema
         self._upgrade = upgrade
         self._connection: Connection | None = None
         self._open: _File | None = None

@@ -220,18 +220,21 @@ async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it
     monkeypatch.setattr(stores, "TRY_LOG_BYTES", 128 << 10)
     monkeypatch.setattr(stores, "TRY_LOG_EVERY_S", 0.0)
     monkeypatch.setattr(stores, "MAX_LOG_BYTES", 512 << 10)
-    rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
     await save(store, ROWS)
+
+    async def save_many(value: float) -> None:
+        await save(store, [Row("a", (f"strangler_{number}", ("x" * 900,)), (value,)) for number in range(300)])
+
     with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as logs:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM numbers").fetchone()
-        for _ in range(5):
-            await save(store, rows)
+        for turn in range(5):
+            await save_many(float(turn))
         assert store.log_bytes > 512 << 10
         assert f"{path}-wal has grown to " in str(store.log_problem)
         assert store.problem is None
         reader.execute("COMMIT")
-        await save(store, rows)
+        await save_many(5.0)
     assert (store.log_bytes, store.log_problem) == (0, None)
     assert [line["event"] for line in logs] == ["store.log_large", "store.log_bounded"]
 
@@ -239,7 +242,6 @@ async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it
 async def test_without_readers_the_log_stays_small(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "TRY_LOG_BYTES", 128 << 10)
     monkeypatch.setattr(stores, "TRY_LOG_EVERY_S", 0.0)
-    rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
-    for _ in range(10):
-        await save(store, rows)
+    for turn in range(10):
+        await save(store, [Row("a", (f"strangler_{number}", ("x" * 900,)), (float(turn),)) for number in range(300)])
         assert path.with_name(f"{path.name}-wal").stat().st_size <= 128 << 10

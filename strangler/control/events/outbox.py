@@ -17,6 +17,7 @@ import msgspec
 from strangler.control.events.event import Event, Kind, encode
 from strangler.core.documents import DeadLetter, EventDocument, StoredEvent
 from strangler.store.connection import Connection
+from strangler.store.upsert import replaced
 
 MAX_KEPT: Final = 10_000
 KEPT_S: Final = 30 * 86400.0
@@ -63,7 +64,8 @@ class Standing:
 def insert(connection: Connection, events: Iterable[Event], run: str, source: str) -> None:
     """Store events; an event that is there already stays as it is."""
     connection.executemany(
-        "INSERT OR IGNORE INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)",
+        """INSERT INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO NOTHING""",
         [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events],
     )
 
@@ -74,8 +76,7 @@ def register(connection: Connection, sinks: Iterable[str]) -> None:
     known = {row[0] for row in connection.execute("SELECT sink FROM event_sinks")}
     for sink in wanted - known:
         connection.execute(
-            "INSERT INTO event_sinks (sink, position) "
-            "VALUES (?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0))",
+            "INSERT INTO event_sinks (sink, position) VALUES (?, (SELECT coalesce(max(seq), 0) FROM events))",
             (sink,),
         )
     for sink in known - wanted:
@@ -97,36 +98,42 @@ def pending(connection: Connection, sink: str, most: int) -> list[Stored]:
 def settle(connection: Connection, sink: str, done: Sequence[Stored], dead: Mapping[int, str], now: float) -> None:
     """Record that a sink has settled these events. `dead`: by `seq`, why it refused some for good."""
     connection.execute(
-        "UPDATE event_sinks SET position = max(position, ?), delivered = delivered + ? WHERE sink = ?",
-        (done[-1].seq, len(done) - len(dead), sink),
+        """UPDATE event_sinks SET position = CASE WHEN position < ? THEN ? ELSE position END, delivered = delivered + ?
+        WHERE sink = ?""",
+        (done[-1].seq, done[-1].seq, len(done) - len(dead), sink),
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO event_dead VALUES (?, ?, ?, ?, ?)",
+        f"""INSERT INTO event_dead VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (sink, seq) DO UPDATE SET {replaced("died", "reason", "body")}""",  # noqa: S608 - our own words
         [(sink, delivery.seq, now, dead[delivery.seq], delivery.body) for delivery in done if delivery.seq in dead],
     )
     connection.execute(
         """
-        DELETE FROM event_dead WHERE sink = ?1 AND seq NOT IN (
-            SELECT seq FROM event_dead WHERE sink = ?1 ORDER BY seq DESC LIMIT ?2)
+        DELETE FROM event_dead WHERE sink = ? AND seq NOT IN (
+            SELECT seq FROM event_dead WHERE sink = ? ORDER BY seq DESC LIMIT ?)
         """,
-        (sink, MAX_DEAD),
+        (sink, sink, MAX_DEAD),
     )
 
 
 def prune(connection: Connection, now: float, max_kept: int = MAX_KEPT) -> None:
     """Delete events that are too old or too many; for a sink that had not taken them, they count as lost."""
-    (cut,) = connection.execute(
-        """
-        SELECT max(
-            coalesce((SELECT seq FROM events ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
-            coalesce((SELECT max(seq) FROM events WHERE at < ?), 0))
-        """,
-        (max_kept, now - KEPT_S),
-    ).fetchone()
-    connection.execute("DELETE FROM events WHERE seq <= ?", (cut,))
-    connection.execute(
-        "UPDATE event_sinks SET lost = lost + (?1 - position), position = ?1 WHERE position < ?1", (cut,)
+    cut = max(
+        connection.execute(
+            """
+            SELECT coalesce((SELECT seq FROM events ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
+                coalesce((SELECT max(seq) FROM events WHERE at < ?), 0)
+            """,
+            (max_kept, now - KEPT_S),
+        ).fetchone()
     )
+    connection.execute(
+        """UPDATE event_sinks SET position = ?,
+            lost = lost + (SELECT count(*) FROM events WHERE seq > position AND seq <= ?)
+        WHERE position < ?""",
+        (cut, cut, cut),
+    )
+    connection.execute("DELETE FROM events WHERE seq <= ?", (cut,))
 
 
 def standings(connection: Connection) -> dict[str, Standing]:
@@ -145,10 +152,11 @@ def standings(connection: Connection) -> dict[str, Standing]:
 def open_breakers(connection: Connection, run: str) -> set[str]:
     """Return the upstreams whose last breaker event in this run of the supervisor is an opening."""
     rows = connection.execute(
-        "SELECT subject, type, max(seq) FROM events WHERE run = ? AND type IN (?, ?) GROUP BY subject",
+        """SELECT subject, type FROM events WHERE seq IN (
+            SELECT max(seq) FROM events WHERE run = ? AND type IN (?, ?) GROUP BY subject)""",
         (run, Kind.BREAKER_OPENED.value, Kind.BREAKER_CLOSED.value),
     )
-    return {subject for subject, kind, _ in rows if kind == Kind.BREAKER_OPENED}
+    return {subject for subject, kind in rows if kind == Kind.BREAKER_OPENED}
 
 
 def read(connection: Connection, after: int, since: float, most: int) -> list[StoredEvent]:

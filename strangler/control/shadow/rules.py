@@ -48,6 +48,6 @@ def rule_text(rule: AcceptRule) -> str:
 def store_rules(connection: Connection, reports: Mapping[str, RuleReport]) -> None:
     """Store the reports of some routes."""
     connection.executemany(
-        "INSERT OR REPLACE INTO rule_uses VALUES (?, ?)",
+        "INSERT INTO rule_uses VALUES (?, ?) ON CONFLICT (route) DO UPDATE SET content = excluded.content",
         [(route, msgspec.json.encode(report).decode()) for route, report in reports.items()],
     )
