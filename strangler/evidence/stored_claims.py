@@ -121,5 +121,5 @@ class ClaimCounts:
         connection.executemany(
             """UPDATE claims SET pairs = pairs + ?
             WHERE route = ? AND release = ? AND endpoint = ? AND source = ? AND signature = ?""",
-            [(count, *key) for key, count in self.pairs.items()],
+            [(count, *key) for key, count in sorted(self.pairs.items())],
         )

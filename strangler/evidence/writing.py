@@ -6,13 +6,15 @@ The module `tables` describes the tables.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 import msgspec
 
 from strangler.core.compare import Outcome
 from strangler.evidence.findings import Finding, StoredDifference
-from strangler.evidence.index import SAMPLES, IndexState, Kept
+from strangler.evidence.index import IndexState, Kept
+from strangler.evidence.side_rows import SampleRows, SideRows
 from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_claims
 from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
 from strangler.store.connection import Connection
@@ -23,7 +25,10 @@ ACCEPT_GRACE_S: Final = 30.0
 
 
 def store_findings(connection: Connection, index: IndexState, findings: Sequence[Finding], now: float) -> list[str]:
-    """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed."""
+    """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed.
+
+    Each table is written once, always in this order, and its rows sorted: two writers cannot block each other for good.
+    """
     if not findings:
         return []
     pairs: Counter[tuple[str, str, str, int, str, str, str, str]] = Counter()
@@ -31,6 +36,7 @@ def store_findings(connection: Connection, index: IndexState, findings: Sequence
     sightings = _Sightings()
     claims = ClaimCounts.load(connection)
     observed = _Observed()
+    samples, sides = SampleRows(), SideRows()
     for finding in findings:
         kept = index.kept(finding)
         hour = int(finding.at // 3600)
@@ -42,24 +48,28 @@ def store_findings(connection: Connection, index: IndexState, findings: Sequence
         observed.add(finding)
         if finding.outcome != Outcome.NOT_COMPARABLE and not kept.has_status and not finding.is_partial:
             claims.count((*place, finding.source), finding.at, kept.signatures)
-        _store_samples(connection, index, finding, kept)
-        _store_sides(connection, index, finding)
+        samples.add(index, finding, kept)
+        sides.add(finding)
+    samples.store(connection)
+    sides.store(connection, index)
     connection.executemany(
         """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (route, release, endpoint, hour, outcome, reason, members, source)
         DO UPDATE SET count = pairs.count + excluded.count""",
-        [(*key, count) for key, count in pairs.items()],
+        [(*key, count) for key, count in sorted(pairs.items())],
     )
     connection.executemany(
         "INSERT INTO member_sets (id, route, ids, accepted) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        [(name, *row) for name, row in sets.items()],
+        [(name, *row) for name, row in sorted(sets.items())],
     )
     claims.store(connection)
     sightings.store(connection, now)
     observed.store(connection)
-    for route in dict.fromkeys(finding.route for finding in findings):
+    for route in sorted({finding.route for finding in findings}):
         note_change(connection, route)
-    rows = connection.execute("SELECT id FROM signatures WHERE state_since = ? AND state = 'regressed'", (now,))
+    rows = connection.execute(
+        "SELECT id FROM signatures WHERE state_since = ? AND state = 'regressed' ORDER BY id", (now,)
+    )
     back = [row[0] for row in rows]
     close_claims(connection, back)
     return back
@@ -150,7 +160,7 @@ class _Sightings:
                     sighting.seen.legacy,
                     sighting.seen.candidate,
                 )
-                for key, sighting in self._found.items()
+                for key, sighting in sorted(self._found.items(), key=itemgetter(0))
             ],
         )
         connection.executemany(
@@ -162,7 +172,7 @@ class _Sightings:
                     "accepted" if sighting.last_open is None else "new", now, seen.legacy, seen.candidate,
                     sighting.last_open, sighting.last_open,
                 )
-                for (route, _, _, _), sighting in self._found.items()
+                for (route, _, _, _), sighting in sorted(self._found.items(), key=lambda item: item[0][2])
                 for seen in (sighting.seen,)
             ],
         )  # fmt: skip
@@ -186,61 +196,8 @@ class _Observed:
             f"""INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (route, release, source) DO UPDATE SET
             first = {least("observed", "first")}, last = {greatest("observed", "last")},
             {added("observed", "timeable")}""",  # noqa: S608 - only our own words
-            [(*key, *row) for key, row in self._found.items()],
+            [(*key, *row) for key, row in sorted(self._found.items())],
         )
-
-
-def _store_samples(connection: Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
-    if finding.sample is None:
-        return
-    ids = [seen.id for seen in kept.differences]
-    wanted = [name for name in ids if index.add_sample_if_wanted(name, finding.at, finding.release, finding.source)]
-    if wanted:
-        _store_sample(connection, finding, finding.sample, wanted)
-
-
-def _store_sample(connection: Connection, finding: Finding, sample: bytes, signatures: list[str]) -> None:
-    connection.execute(
-        "INSERT INTO samples VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        (finding.id, finding.route, finding.at, len(sample), sample),
-    )
-    for signature in signatures:
-        connection.execute(
-            "INSERT INTO sample_links VALUES (?, ?, ?, ?, ?) ON CONFLICT (signature, sample) DO NOTHING",
-            (signature, finding.id, finding.at, finding.release, finding.source),
-        )
-        connection.execute(
-            """
-            DELETE FROM sample_links WHERE signature = ? AND release = ? AND source = ? AND sample NOT IN (
-                SELECT sample FROM sample_links WHERE signature = ? AND release = ? AND source = ?
-                ORDER BY at DESC LIMIT ?)
-            """,
-            (*(signature, finding.release, finding.source) * 2, SAMPLES),
-        )
-
-
-def _store_sides(connection: Connection, index: IndexState, finding: Finding) -> None:
-    """Store the other results of a comparison: the times of both arms, and the comparison of legacy with itself."""
-    if finding.latency is not None:
-        connection.execute(
-            "INSERT INTO latencies VALUES (?, ?, ?, ?, ?, ?)",
-            (finding.route, finding.at, *finding.latency, finding.release, finding.source),
-        )
-    if finding.baseline is None:
-        return
-    connection.execute(
-        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT (route, era) DO UPDATE SET pairs = baselines.pairs + 1",
-        (finding.route,),
-    )
-    for noisy in finding.baseline:
-        key = finding.route, noisy.place, noisy.path, noisy.kind, noisy.shape
-        updated = connection.execute(
-            """UPDATE noise SET count = count + 1
-            WHERE route = ? AND era = '' AND place = ? AND path = ? AND kind = ? AND shape = ?""",
-            key,
-        )
-        if not updated.rowcount and index.add_noise_if_wanted(finding.route):
-            connection.execute("INSERT INTO noise VALUES (?, '', ?, ?, ?, ?, 1)", key)
 
 
 STATES: Final = ("new", "known", "accepted", "fixed", "regressed")

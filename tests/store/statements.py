@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -30,6 +31,7 @@ class Statement:
     place: str
 
 
+@cache
 def statements() -> list[Statement]:
     """Return the statements of all modules that any engine runs. Raises NameError where one cannot be read so."""
     return [
