@@ -70,7 +70,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sockets": {"clock", "core", "ipc"},
     "http1": {"clock", "core", "core.http", "core.resilience", "tls"},
     "imports": {"core.compare.model", "core.privacy"},
-    "ledger": {"core", "core.http", "core.ledger", "core.routing", "times"},
+    "store": set(),
+    "ledger": {"core", "core.http", "core.ledger", "core.routing", "store", "times"},
     "recordings": {
         "core.compare",
         "core.compare.accept_rules",
@@ -83,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "times",
     },
-    "state": set(),
+    "state": {"store"},
     "tls": {"core", "unnamed_files"},
     "evidence": {
         "config",
@@ -94,6 +95,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.rollout",
         "core.routing",
         "state",
+        "store",
         "times",
     },
     # asking an arm and comparing: what shadows and replays share
@@ -168,6 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recordings",
         "sockets",
         "state",
+        "store",
         "times",
         "tls",
         "unnamed_files",
@@ -193,6 +196,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recordings",
         "replay",
         "state",
+        "store",
         "supervisor",
         "times",
         "tls",
@@ -281,6 +285,11 @@ def test_every_room_is_in_the_table() -> None:
 def test_a_module_imports_what_its_room_may(name: str) -> None:
     allowed = MAY_IMPORT.get(room(name), set()) | {room(name)}
     assert not {item for item in OWN[name] if room(item) not in allowed}
+
+
+def test_the_store_alone_knows_its_engine_but_for_a_database_in_memory() -> None:
+    knowing = {name for name, found in IMPORTS.items() if "sqlite3" in found}
+    assert knowing == {"strangler.store.sqlite", "strangler.replay.judged_run"}
 
 
 def test_nothing_is_allowed_that_no_module_needs() -> None:

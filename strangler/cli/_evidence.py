@@ -1,9 +1,7 @@
 """The evidence, where commands find it: at the running proxy, else in the state folder."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -51,6 +49,9 @@ from strangler.ledger.ledger_excerpt import excerpt
 from strangler.ledger.ledger_queries import Filters as LedgerFilters
 from strangler.ledger.ledger_queries import ledger_document
 from strangler.state.files import STORE
+from strangler.store.connection import Connection
+from strangler.store.errors import DatabaseError
+from strangler.store.sqlite import open_to_write, transaction
 from strangler.times import utc_day
 
 _T = TypeVar("_T")
@@ -183,12 +184,12 @@ class _Stored:
         return self._read(lambda connection: reading.proposal(connection, route))
 
     def report(self, release: str | None = None) -> ReportDocument:
-        def ask(connection: sqlite3.Connection) -> ReportDocument:
+        def ask(connection: Connection) -> ReportDocument:
             return queries.report(connection, self.settings, utc_day(), release, self._ledger(connection))
 
         return self._read(ask)
 
-    def _ledger(self, connection: sqlite3.Connection) -> LedgerDocument | None:
+    def _ledger(self, connection: Connection) -> LedgerDocument | None:
         if self.settings.ledger is None:
             return None
         state, now = stored.load(connection), time.time()
@@ -200,7 +201,7 @@ class _Stored:
         return [] if found is None else found.releases
 
     def name_release(self, route: str, name: str, actor: str, why: str) -> ReleaseNamedDocument:
-        def work(connection: sqlite3.Connection) -> str:
+        def work(connection: Connection) -> str:
             now = time.time()
             if name in set_aside_names(connection, route):
                 raise failed(set_aside_problem(name))
@@ -213,7 +214,7 @@ class _Stored:
         return ReleaseNamedDocument(route, name, former or None, former != name)
 
     def reset(self, route: str, actor: str, why: str) -> ResetDocument:
-        def work(connection: sqlite3.Connection) -> list[str]:
+        def work(connection: Connection) -> list[str]:
             now = time.time()
             names = set_aside(connection, route, now)
             if names:
@@ -248,20 +249,20 @@ class _Stored:
     def audit(self, what: str, route: str, why: str, actor: str, detail: str) -> None:
         self._write(lambda connection: write_audit(connection, time.time(), actor, what, route, why, detail))
 
-    def _read(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _read(self, ask: Callable[[Connection], _T]) -> _T:
         try:
             with reading.reader(self.folder, looks_over=True) as connection:
                 return ask(connection)
         except NoEvidenceError as error:
             raise click.ClickException(str(error)) from None
 
-    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _write(self, work: Callable[[Connection], _T]) -> _T:
         """Write to the store: no proxy runs, so nobody else writes."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.folder / STORE).touch(mode=0o600)  # whatever the folder's mode, and the umask
-            with closing(sqlite3.connect(self.folder / STORE, timeout=5.0)) as connection, connection:
+            with open_to_write(self.folder / STORE) as connection:
                 prepare(connection)
-                return work(connection)
-        except (sqlite3.Error, OSError) as error:
+                with transaction(connection):
+                    return work(connection)
+        except (DatabaseError, OSError) as error:
             raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None

@@ -1,9 +1,7 @@
 """The ledger, where commands find it: at the running proxy, else in the state folder."""
 
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -35,6 +33,9 @@ from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters, endpoint_document, ledger_document
 from strangler.ledger.ledger_state import LedgerState
 from strangler.state.files import STORE
+from strangler.store.connection import Connection, make_tables
+from strangler.store.errors import DatabaseError
+from strangler.store.sqlite import open_to_write, transaction
 from strangler.times import utc_day
 
 _T = TypeVar("_T")
@@ -115,7 +116,7 @@ class _Stored:
     def endpoint(self, name: str) -> LedgerEndpointDocument | None:
         now = time.time()
 
-        def ask(state: LedgerState, connection: sqlite3.Connection | None) -> LedgerEndpointDocument | None:
+        def ask(state: LedgerState, connection: Connection | None) -> LedgerEndpointDocument | None:
             found = endpoint_document(state, self.settings, now, name, None)
             route = None if found is None else found.row.route
             if found is None or route is None or connection is None:
@@ -128,7 +129,7 @@ class _Stored:
     def change(self, action: str, request: LedgerActionRequest) -> str:
         now = time.time()
 
-        def work(state: LedgerState, connection: sqlite3.Connection) -> str:
+        def work(state: LedgerState, connection: Connection) -> str:
             done = _ACTIONS[action](state, request)
             write_audit(connection, now, request.who, f"ledger {action}", "", request.why, done)
             return done
@@ -138,7 +139,7 @@ class _Stored:
     def take_import(self, request: LedgerImportRequest) -> LedgerImportedDocument:
         now = time.time()
 
-        def work(state: LedgerState, connection: sqlite3.Connection) -> LedgerImportedDocument:
+        def work(state: LedgerState, connection: Connection) -> LedgerImportedDocument:
             done = actions.apply_import(state, request, self.ledger.quiet_s, now)
             detail = f"{request.name}: {done.new_endpoints} new endpoints, {done.calls} calls"
             write_audit(connection, now, request.who, "ledger import", "", "", detail)
@@ -146,7 +147,7 @@ class _Stored:
 
         return self._write(work, now)
 
-    def _read(self, ask: Callable[[LedgerState, sqlite3.Connection | None], _T], now: float) -> _T:
+    def _read(self, ask: Callable[[LedgerState, Connection | None], _T], now: float) -> _T:
         if not (self.folder / STORE).exists():  # nothing has run here
             state = LedgerState()
             state.adopt(self.settings, now)
@@ -159,28 +160,27 @@ class _Stored:
         except NoEvidenceError as error:
             raise click.ClickException(str(error)) from None
 
-    def _write(self, work: Callable[[LedgerState, sqlite3.Connection], _T], now: float) -> _T:
+    def _write(self, work: Callable[[LedgerState, Connection], _T], now: float) -> _T:
         """Change the ledger in the store, whole or not at all: no proxy runs, but another command may."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.folder / STORE).touch(mode=0o600)  # whatever the folder's mode, and the umask
-            with closing(sqlite3.connect(self.folder / STORE, timeout=_LOCK_TIMEOUT_S)) as connection, connection:
+            with open_to_write(self.folder / STORE, _LOCK_TIMEOUT_S) as connection:
                 prepare(connection)
-                connection.executescript(stored.SCHEMA)
-                connection.execute("BEGIN IMMEDIATE")
-                state = _loaded(connection)
-                state.adopt(self.settings, now)
-                done = work(state, connection)
-                if not stored.save(connection, stored.collect_unsaved(state, with_slow=True)):
-                    raise click.ClickException(f"{self.folder / STORE} was replaced meanwhile; nothing was changed")
-                return done
+                make_tables(connection, stored.SCHEMA)
+                with transaction(connection):
+                    state = _loaded(connection)
+                    state.adopt(self.settings, now)
+                    done = work(state, connection)
+                    if not stored.save(connection, stored.collect_unsaved(state, with_slow=True)):
+                        raise click.ClickException(f"{self.folder / STORE} was replaced meanwhile; nothing was changed")
+                    return done
         except LedgerError as error:
             raise click.ClickException(str(error)) from None
-        except (sqlite3.Error, OSError) as error:
+        except (DatabaseError, OSError) as error:
             raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None
 
 
-def _loaded(connection: sqlite3.Connection) -> LedgerState:
+def _loaded(connection: Connection) -> LedgerState:
     """Return the stored ledger. What cannot be read of it is left out, and said on standard error."""
     with log_on_stderr():
         return stored.load(connection)

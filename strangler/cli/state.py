@@ -1,7 +1,6 @@
 """`strangler state`: back up the state folder, and restore it."""
 
 import json
-import sqlite3
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,8 @@ from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.restore import Replaced
 from strangler.state.restore import restore as restore_backup
+from strangler.store.connection import Connection
+from strangler.store.sqlite import transaction
 from strangler.times import utc_now
 
 _state_option = click.option(
@@ -93,10 +94,11 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
     click.echo(f"{folder} is as it was at {done.at} (strangler {done.version})")
 
 
-def _note_restore(store: sqlite3.Connection, detail: str) -> None:
+def _note_restore(store: Connection, detail: str) -> None:
     """Bring the restored store to this version's tables, and note in its audit that it was put back."""
     prepare(store)
-    write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
+    with transaction(store):
+        write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
 
 
 def _folder(config: Path, state: Path | None) -> Path:

@@ -26,7 +26,7 @@ from strangler.control.visitor import visitor_of
 from strangler.core.documents import EventsDocument, ExplainRequest, KillSwitchRequest
 from strangler.core.routing.explain import explain
 from strangler.http1.request_text import DescriptionError, described_head
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 
 MAX_BODY_BYTES = 64 * 1024
 

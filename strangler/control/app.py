@@ -52,7 +52,7 @@ from strangler.ledger import stored
 from strangler.state import kill_switch
 from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from strangler.control.responses import json_response, named, problem, read_body
 from strangler.core.documents import LedgerActionDocument, LedgerActionRequest, LedgerImportRequest
 from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters, filters_problem
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 
 MAX_IMPORT_BYTES = 16 << 20
 """The longest body of an import."""

@@ -40,7 +40,7 @@ from strangler.ledger.ledger_queries import (
 from strangler.ledger.ledger_state import EndpointSum, LedgerState
 from strangler.ledger.placements import PlacementsState
 from strangler.ledger.steps import with_pauses
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
 
 SAVE_EVERY_S = 1.0

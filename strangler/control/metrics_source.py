@@ -18,7 +18,7 @@ from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.totals import Key
 from strangler.control.visible_metrics import VisibleMetrics
 from strangler.core.settings import Settings
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 _V = TypeVar("_V")
 

@@ -15,7 +15,7 @@ from strangler.core.settings import Settings
 from strangler.evidence.audits import write_audit
 from strangler.state import kill_switch
 from strangler.state.kill_switch import KillSwitchState
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 from strangler.times import utc_now
 
 AUDIT_WAIT_S = 1.0

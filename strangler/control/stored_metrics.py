@@ -1,17 +1,13 @@
 """The totals of all metrics in the store, so that counters go on when control is replaced."""
 
-import sqlite3
-
 import msgspec
 
 from strangler.control.totals import Batch, Row
-from strangler.state.database import (
-    read_meta,
-    write_meta,
-)
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
 
 
-def load_metrics(connection: sqlite3.Connection, run: str) -> list[Row]:
+def load_metrics(connection: Connection, run: str) -> list[Row]:
     """Return the metrics stored in this run of the supervisor, and delete those of earlier runs: counters restart."""
     _begin_run(connection, run)
     rows = connection.execute("SELECT instance, name, labels, vector FROM numbers")
@@ -25,18 +21,19 @@ def load_metrics(connection: sqlite3.Connection, run: str) -> list[Row]:
     ]
 
 
-def save_metrics(connection: sqlite3.Connection, run: str, batch: Batch) -> bool:
+def save_metrics(connection: Connection, run: str, batch: Batch) -> bool:
     """Store a batch. Return False if the store had nothing of this run yet, so that a batch is not enough."""
     is_known = not _begin_run(connection, run)
     connection.executemany("DELETE FROM numbers WHERE instance = ?", [(instance,) for instance in batch.gone])
     connection.executemany(
-        "INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?)",
+        """INSERT INTO numbers VALUES (?, ?, ?, ?)
+        ON CONFLICT (instance, name, labels) DO UPDATE SET vector = excluded.vector""",
         [(row.instance, row.key[0], _json(row.key[1]), _json(row.vector)) for row in batch.rows],
     )
     return is_known
 
 
-def _begin_run(connection: sqlite3.Connection, run: str) -> bool:
+def _begin_run(connection: Connection, run: str) -> bool:
     """Assign the store to this run. Return whether it was another run's."""
     if read_meta(connection, "run") == run:
         return False

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from strangler.control.stored_metrics import load_metrics, save_metrics
 from strangler.control.totals import TotalsState
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 
 SAVE_EVERY_S = 1.0
 

@@ -1,10 +1,10 @@
 """The audit: changes by people and pipelines, with name, time and reason."""
 
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Final
 
 from strangler.core.documents import AuditEntry
+from strangler.store.connection import Connection
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
@@ -29,14 +29,21 @@ class AuditFilters:
 
 def entries(connection: Connection, filters: AuditFilters) -> list[AuditEntry]:
     """Return the audit, newest first."""
+    start = f"{filters.who} ("
     rows = connection.execute(
         """
         SELECT at, who, what, route, why, detail FROM audit
-        WHERE (?1 IS NULL OR route = ?1) AND (?2 IS NULL OR at >= ?2) AND (?3 IS NULL OR who = ?3
-          OR substr(who, 1, length(?3) + 2) = ?3 || ' (')
-        ORDER BY id DESC LIMIT ?4
+        WHERE (CAST(? AS text) IS NULL OR route = ?) AND at >= ?
+          AND (CAST(? AS text) IS NULL OR who = ? OR substr(who, 1, ?) = ?)
+        ORDER BY id DESC LIMIT ?
         """,
-        (filters.route, filters.since, filters.who, min(max(filters.limit, 1), MAX_LIMIT)),
+        (
+            *(filters.route, filters.route),
+            filters.since if filters.since is not None else 0.0,
+            *(filters.who, filters.who),
+            *(len(start), start),
+            min(max(filters.limit, 1), MAX_LIMIT),
+        ),
     )
     return [AuditEntry(*row) for row in rows]
 
@@ -47,8 +54,8 @@ def write_audit(connection: Connection, now: float, actor: str, what: str, route
     connection.execute("INSERT INTO audit (at, who, what, route, why, detail) VALUES (?, ?, ?, ?, ?, ?)", (now, *texts))
     connection.execute(
         """
-        DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?1
-            OR id < (SELECT id FROM audit WHERE at >= ?2 ORDER BY id LIMIT 1)
+        DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?
+            OR id < (SELECT id FROM audit WHERE at >= ? ORDER BY id LIMIT 1)
         """,
         (MAX_AUDIT_ROWS, now - AUDIT_KEPT_S),
     )

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from sqlite3 import Connection
 from typing import Final, NamedTuple
 
 import msgspec
@@ -33,6 +32,8 @@ from strangler.evidence.reviews import OPEN_STATES
 from strangler.evidence.states import Rules
 from strangler.evidence.stored_claims import FOLDED
 from strangler.evidence.writing import note_change
+from strangler.store.connection import Connection
+from strangler.store.upsert import added, greatest, least
 
 CAUTION: Final = ("regressed", "new", "known", "fixed", "accepted", "")
 """The states of reviews, the most cautious first: those that still count in the verdict; a claim that new pairs have to
@@ -318,7 +319,7 @@ class _Move:
             closed = {self._present(each) for each in (*accepted, *self.frozen.intersection(ids))} - still
             found[name] = set_id(still, closed)
             rows.append((found[name], self.route, _json(still), _json(closed)))
-        self.connection.executemany("INSERT OR IGNORE INTO member_sets VALUES (?, ?, ?, ?)", rows)
+        self.connection.executemany("INSERT INTO member_sets VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", rows)
         return found
 
     def _present(self, name: str) -> str:
@@ -343,7 +344,8 @@ class _Move:
                     found[route, release, new, *key, sets.get(members, members), source] += count
         self.connection.executemany(
             """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET count = count + excluded.count""",
+            ON CONFLICT (route, release, endpoint, hour, outcome, reason, members, source)
+            DO UPDATE SET count = pairs.count + excluded.count""",
             [(*key, count) for key, count in found.items()],
         )
 
@@ -366,28 +368,31 @@ class _Move:
             for release, name, source, count, accepted, *others in former
         ]
         self.connection.executemany(
-            f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-            count = count + excluded.count, accepted = accepted + excluded.accepted,
-            first_seen = min(first_seen, excluded.first_seen),
-            legacy = CASE WHEN excluded.last_seen > last_seen THEN excluded.legacy ELSE legacy END,
-            candidate = CASE WHEN excluded.last_seen > last_seen THEN excluded.candidate ELSE candidate END,
-            state = CASE WHEN {_caution("excluded.state")} < {_caution("state")} THEN excluded.state ELSE state END,
-            last_seen = max(last_seen, excluded.last_seen)""",  # noqa: S608 - only our own words
+            f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (route, release, signature, source) DO UPDATE SET {added("sightings", "count", "accepted")},
+            first_seen = {least("sightings", "first_seen")}, last_seen = {greatest("sightings", "last_seen")},
+            legacy = {_of_the_latest("legacy")}, candidate = {_of_the_latest("candidate")},
+            state = CASE WHEN {_caution("excluded.state")} < {_caution("sightings.state")} THEN excluded.state
+                ELSE sightings.state END""",  # noqa: S608 - only our own words
             rows,
         )
 
     def _move_samples(self) -> None:
         """Rename the links to samples; the newest stay. `prune` deletes samples without links."""
         moves = [(new, old) for old, new in self.ids.items()]
-        self.connection.executemany("UPDATE OR IGNORE sample_links SET signature = ? WHERE signature = ?", moves)
+        self.connection.executemany(
+            """INSERT INTO sample_links SELECT ?, sample, at, release, source FROM sample_links WHERE signature = ?
+            ON CONFLICT (signature, sample) DO NOTHING""",
+            moves,
+        )
         self.connection.executemany("DELETE FROM sample_links WHERE signature = ?", [(old,) for _, old in moves])
         for name in sorted(set(self.ids.values())):
             self.connection.execute(
-                """DELETE FROM sample_links WHERE signature = ?1 AND sample IN (SELECT sample FROM (
+                """DELETE FROM sample_links WHERE signature = ? AND sample IN (SELECT sample FROM (
                     SELECT sample, row_number() OVER (
                         PARTITION BY release, source ORDER BY at DESC, sample DESC) AS place
-                    FROM sample_links WHERE signature = ?1) WHERE place > ?2)""",
-                (name, SAMPLES),
+                    FROM sample_links WHERE signature = ?) AS placed WHERE place > ?)""",
+                (name, name, SAMPLES),
             )
 
     def _move_claims(self) -> None:
@@ -427,12 +432,17 @@ class _Move:
         ).fetchall()
         compared = dict(
             self.connection.execute(
-                """SELECT source, sum(count) FROM pairs
+                """SELECT source, CAST(sum(count) AS bigint) FROM pairs
                 WHERE route = ? AND release = ? AND endpoint = ? AND outcome != 'not_comparable' GROUP BY 1""",
                 (self.route, release, endpoint),
             ).fetchall()
         )
         return max((pairs_to_prove(count, compared.get(source, 0)) for source, count in seen), default=0)
+
+
+def _of_the_latest(column: str) -> str:
+    """Return the value of the sighting that was the last, as SQL."""
+    return f"CASE WHEN excluded.last_seen > sightings.last_seen THEN excluded.{column} ELSE sightings.{column} END"
 
 
 def _caution(column: str) -> str:

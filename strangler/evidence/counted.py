@@ -1,13 +1,13 @@
 """The evidence that a judgement counts: that of one release of a route, of the sources that its gate names."""
 
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Final
 
 from strangler.core.source import LIVE_ONLY, SOURCES, Source
 from strangler.evidence.stored_releases import release_or_current
+from strangler.store.connection import Connection
 
-COUNTED: Final = "route = ?1 AND release = ?2 AND source IN (?3, ?4)"
+COUNTED: Final = "route = ? AND release = ? AND source IN (?, ?)"
 """The condition for rows that count; its parameters are `Counted.key`."""
 
 Sources = tuple[Source, ...]
@@ -55,9 +55,9 @@ _NAMES: Final = {
 def _comparable(connection: Connection, counts: Counted, source: Source) -> int:
     """Return the comparable pairs of a source. `observed` says at once that there are none."""
     (pairs,) = connection.execute(
-        """SELECT coalesce(sum(count), 0) FROM pairs WHERE route = ?1 AND release = ?2 AND source = ?3
+        """SELECT CAST(coalesce(sum(count), 0) AS bigint) FROM pairs WHERE route = ? AND release = ? AND source = ?
         AND outcome != 'not_comparable'
-        AND EXISTS (SELECT 1 FROM observed WHERE route = ?1 AND release = ?2 AND source = ?3)""",
-        (counts.route, counts.release, source),
+        AND EXISTS (SELECT 1 FROM observed WHERE route = ? AND release = ? AND source = ?)""",
+        (counts.route, counts.release, source) * 2,
     ).fetchone()
     return int(pairs)

@@ -1,8 +1,9 @@
 """The former ids of differences, whose endpoints have another name now. Whoever has noted one finds the difference."""
 
 from collections.abc import Mapping
-from sqlite3 import Connection
 from typing import Final
+
+from strangler.store.connection import Connection
 
 MAX_FORMER_IDS: Final = 50_000
 """The most former ids that are kept; the oldest are forgotten first."""
@@ -11,7 +12,7 @@ MAX_FORMER_IDS: Final = 50_000
 def present_id(connection: Connection, name: str) -> str:
     """Return the present id of a difference by its whole id, or by a former one; the same id if it is unknown."""
     row = connection.execute(
-        "SELECT now FROM former_ids WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM signatures WHERE id = ?1)", (name,)
+        "SELECT now FROM former_ids WHERE id = ? AND NOT EXISTS (SELECT 1 FROM signatures WHERE id = ?)", (name, name)
     ).fetchone()
     return name if row is None else str(row[0])
 
@@ -21,7 +22,9 @@ def note_former_ids(connection: Connection, ids: Mapping[str, str], at: float) -
     moved = [(new, old) for old, new in ids.items()]
     connection.executemany("UPDATE former_ids SET now = ? WHERE now = ?", moved)
     connection.executemany(
-        "INSERT OR REPLACE INTO former_ids (id, now, at) VALUES (?2, ?1, ?3)", [(*pair, at) for pair in moved]
+        """INSERT INTO former_ids (now, id, at) VALUES (?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET now = excluded.now, at = excluded.at""",
+        [(*pair, at) for pair in moved],
     )
     connection.executemany("DELETE FROM former_ids WHERE id = ?", [(new,) for new in set(ids.values())])
 
@@ -31,6 +34,6 @@ def prune_former_ids(connection: Connection) -> None:
     connection.execute("DELETE FROM former_ids WHERE now NOT IN (SELECT id FROM signatures)")
     connection.execute(
         """DELETE FROM former_ids WHERE id IN (SELECT id FROM (
-            SELECT id, row_number() OVER (ORDER BY at DESC, id) AS place FROM former_ids) WHERE place > ?)""",
+            SELECT id, row_number() OVER (ORDER BY at DESC, id) AS place FROM former_ids) AS placed WHERE place > ?)""",
         (MAX_FORMER_IDS,),
     )

@@ -1,6 +1,5 @@
 """The index of the evidence: what must be known of the store to keep it bounded."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from strangler.core.compare import Where
 from strangler.core.source import LIVE, Source
 from strangler.evidence.findings import Finding, StoredDifference
 from strangler.evidence.stored_claims import FOLDED
+from strangler.store.connection import Connection
 
 SAMPLES: Final = 20
 SAMPLE_EVERY_S: Final = 60.0
@@ -64,7 +64,7 @@ class IndexState:
         self._endpoints: dict[str, set[str]] = {}
         self._noise: Counter[str] = Counter()
 
-    def load(self, connection: sqlite3.Connection) -> None:
+    def load(self, connection: Connection) -> None:
         """Read what the store has, without evidence that was set aside."""
         self.__init__()  # type: ignore[misc]
         for signature, release, source, count, last in connection.execute(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
-from sqlite3 import Connection
 from typing import Final
 
 import msgspec
@@ -18,6 +17,7 @@ from strangler.core.settings import GateSettings
 from strangler.core.source import LIVE_ONLY
 from strangler.evidence.counted import COUNTED, Counted, Sources, counted, notes_on_sources
 from strangler.evidence.states import CLOSED, JudgedSignature, Rules, noise_keys, rows_of
+from strangler.store.connection import Connection
 
 _LATENCIES: Final = 5000
 _SEED: Final = 1
@@ -123,7 +123,8 @@ def _members(connection: Connection, route: str) -> dict[str, Members]:
 def _judged(connection: Connection, counts: Counted, judge: _Judge) -> _Judged:
     judged = _Judged()
     for endpoint, outcome, members, count in connection.execute(
-        f"SELECT endpoint, outcome, members, sum(count) FROM pairs WHERE {COUNTED} GROUP BY 1, 2, 3",  # noqa: S608 - ours
+        f"""SELECT endpoint, outcome, members, CAST(sum(count) AS bigint) FROM pairs WHERE {COUNTED}
+        GROUP BY 1, 2, 3""",  # noqa: S608 - our own words
         counts.key,
     ):
         judged.add(endpoint, judge.outcome(outcome, members), count)
@@ -139,7 +140,8 @@ def endpoint_pairs(
     judge = _judge_of(connection, counts, rules, today)
     judged = _Judged()
     for outcome, members, count in connection.execute(
-        f"SELECT outcome, members, sum(count) FROM pairs WHERE {COUNTED} AND endpoint = ?5 GROUP BY 1, 2",  # noqa: S608
+        f"""SELECT outcome, members, CAST(sum(count) AS bigint) FROM pairs WHERE {COUNTED} AND endpoint = ?
+        GROUP BY 1, 2""",  # noqa: S608 - our own words
         (*counts.key, endpoint),
     ):
         judged.add(endpoint, judge.outcome(outcome, members), count)
@@ -222,7 +224,7 @@ def _evidence(
     ]
     first, last, timeable = _observed(connection, counts)
     times = connection.execute(
-        f"SELECT legacy_s, candidate_s FROM latencies WHERE {COUNTED} ORDER BY at DESC LIMIT ?5",  # noqa: S608 - ours
+        f"SELECT legacy_s, candidate_s FROM latencies WHERE {COUNTED} ORDER BY at DESC LIMIT ?",  # noqa: S608 - ours
         (*counts.key, _LATENCIES),
     )
     claims, marked_at = _claims(connection, counts, judging.rows)
@@ -244,7 +246,7 @@ def _evidence(
 def _observed(connection: Connection, counts: Counted) -> tuple[float, float, int]:
     """Return the Unix times of the first and the last comparable pair, and how many pairs could be timed."""
     first, last, timeable = connection.execute(
-        f"SELECT min(first), max(last), sum(timeable) FROM observed WHERE {COUNTED}",  # noqa: S608 - our own words
+        f"SELECT min(first), max(last), CAST(sum(timeable) AS bigint) FROM observed WHERE {COUNTED}",  # noqa: S608 - ours
         counts.key,
     ).fetchone()
     return first or 0.0, last or 0.0, timeable or 0
@@ -258,7 +260,7 @@ def _claims(
     The pairs of all sources that count prove a claim together.
     """
     found = connection.execute(
-        f"""SELECT signature, endpoint, max(needed), sum(pairs), max(since) FROM claims WHERE {COUNTED}
+        f"""SELECT signature, endpoint, max(needed), CAST(sum(pairs) AS bigint), max(since) FROM claims WHERE {COUNTED}
         GROUP BY 1, 2 ORDER BY endpoint, signature""",  # noqa: S608 - our own words
         counts.key,
     ).fetchall()
@@ -268,7 +270,7 @@ def _claims(
 
 def _not_comparable(connection: Connection, counts: Counted) -> dict[str, int]:
     rows = connection.execute(
-        f"""SELECT reason, sum(count) FROM pairs WHERE {COUNTED} AND outcome = 'not_comparable'
+        f"""SELECT reason, CAST(sum(count) AS bigint) FROM pairs WHERE {COUNTED} AND outcome = 'not_comparable'
         GROUP BY reason ORDER BY 2 DESC""",  # noqa: S608 - our own words
         counts.key,
     )
@@ -292,7 +294,8 @@ def timeline(
     judging = _judge_of(connection, counts, rules, today)
     hours: dict[int, dict[str, int]] = {}
     for hour, outcome, members, count in connection.execute(
-        f"SELECT hour, outcome, members, sum(count) FROM pairs WHERE {COUNTED} GROUP BY 1, 2, 3 ORDER BY 1",  # noqa: S608
+        f"""SELECT hour, outcome, members, CAST(sum(count) AS bigint) FROM pairs WHERE {COUNTED}
+        GROUP BY 1, 2, 3 ORDER BY 1""",  # noqa: S608 - our own words
         counts.key,
     ):
         now = judging.outcome(outcome, members)
@@ -307,7 +310,7 @@ def latencies(
 ) -> list[tuple[float, float, float]]:
     """Return Unix time, seconds of legacy and seconds of the candidate; oldest first."""
     rows = connection.execute(
-        f"SELECT at, legacy_s, candidate_s FROM latencies WHERE {COUNTED} ORDER BY at DESC LIMIT ?5",  # noqa: S608 - ours
+        f"SELECT at, legacy_s, candidate_s FROM latencies WHERE {COUNTED} ORDER BY at DESC LIMIT ?",  # noqa: S608 - ours
         (*counted(connection, route, sources, release).key, _LATENCIES),
     )
     return rows.fetchall()[::-1]

@@ -2,7 +2,6 @@
 
 import time
 from datetime import date
-from sqlite3 import Connection
 
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.documents import (
@@ -26,6 +25,7 @@ from strangler.evidence.judging import endpoint_pairs
 from strangler.evidence.reading import Filters
 from strangler.evidence.rollout_history import rollout_reports
 from strangler.evidence.states import Rules
+from strangler.store.connection import Connection
 
 _TOP = 12
 """The most signatures of a route in the report."""

@@ -4,9 +4,8 @@ All results are plain data. The store is opened read-only, beside the one thread
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -45,9 +44,11 @@ from strangler.evidence.stored_releases import (
     seen_between,
 )
 from strangler.evidence.tables import read_as_now
-from strangler.state.database import corruption_text, is_corrupt, look_over
 from strangler.state.files import STORE
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.errors import CorruptError, DatabaseError
+from strangler.store.sqlite import corruption_text, look_over, open_to_read
+from strangler.store.store import Store
 
 _SOME_RELEASES = 12
 
@@ -63,7 +64,7 @@ class CorruptEvidenceError(NoEvidenceError):
 
 
 @contextmanager
-def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connection]:
+def reader(folder: Path, *, looks_over: bool = False) -> Iterator[Connection]:
     """Open a read-only connection to the store of a state folder. `looks_over`: check all of it first, if no running
     proxy has done so. Raises NoEvidenceError."""
     path = folder / STORE
@@ -76,21 +77,20 @@ def reader(folder: Path, *, looks_over: bool = False) -> Iterator[sqlite3.Connec
     except OSError as error:
         raise NoEvidenceError(f"{path} cannot be read: {error.strerror}") from None
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
-            connection.execute("PRAGMA cell_size_check = ON")
+        with open_to_read(path) as connection:
             read_as_now(connection)
             if looks_over:
                 look_over(connection)
             yield connection
-    except sqlite3.Error as error:
-        if is_corrupt(error):
-            raise CorruptEvidenceError(corruption_text(path, error)) from error
+    except CorruptError as error:
+        raise CorruptEvidenceError(corruption_text(path, error)) from error
+    except DatabaseError as error:
         raise NoEvidenceError(f"{path} cannot be read: {error}") from error
     except (msgspec.DecodeError, ValueError) as error:  # intact pages may hold damaged values: no JSON, no kind
         raise NoEvidenceError(f"{path} cannot be read: a value in it is damaged ({error})") from error
 
 
-async def ask(store: Store, work: Callable[[sqlite3.Connection], _T]) -> _T:
+async def ask(store: Store, work: Callable[[Connection], _T]) -> _T:
     """Read the store in another thread than its own. Corruption that is found here is reported to the store.
 
     Raises NoEvidenceError; also for a corrupt store, whose verdict would rest on a part of the evidence.
@@ -104,7 +104,7 @@ async def ask(store: Store, work: Callable[[sqlite3.Connection], _T]) -> _T:
         raise
 
 
-def _read(folder: Path, work: Callable[[sqlite3.Connection], _T]) -> _T:
+def _read(folder: Path, work: Callable[[Connection], _T]) -> _T:
     with reader(folder) as connection:
         return work(connection)
 
@@ -138,7 +138,7 @@ class UnknownReleaseError(NoEvidenceError):
     """The requested release is unknown; the message lists the known ones."""
 
 
-def check_release(connection: sqlite3.Connection, route: str | None, release: str | None) -> None:
+def check_release(connection: Connection, route: str | None, release: str | None) -> None:
     """Raise UnknownReleaseError if no route, or not this one, has a release of this name."""
     if release is None:
         return
@@ -157,22 +157,20 @@ def release_problem(known: Iterable[str], route: str | None, release: str) -> st
     return f"{missing} {release!r}; " + (f"known are {some}" if names else "none is known yet")
 
 
-def signatures(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[SignatureRow]:
+def signatures(connection: Connection, rules: Rules, filters: Filters, today: date) -> list[SignatureRow]:
     """Return the inbox of the current releases, or of the requested one: most severe first, then most frequent."""
     check_release(connection, filters.route, filters.release)
     found = _wanted(connection, rules, filters, today)
     return _in_order(connection, [row.row for row in found if filters.take(row.row)], filters.sources)
 
 
-def counted_signatures(
-    connection: sqlite3.Connection, rules: Rules, counts: Counted, today: date
-) -> list[SignatureRow]:
+def counted_signatures(connection: Connection, rules: Rules, counts: Counted, today: date) -> list[SignatureRow]:
     """Return the signatures of a release that count in the verdict, in the order of the inbox."""
     rows = [judged_row.row for judged_row in rows_of(connection, rules, today, counts)]
     return _in_order(connection, rows, counts.sources)
 
 
-def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, today: date) -> list[JudgedSignature]:
+def _wanted(connection: Connection, rules: Rules, filters: Filters, today: date) -> list[JudgedSignature]:
     if filters.route is not None:
         release = release_or_current(connection, filters.route, filters.release)
         return rows_of(connection, rules, today, Counted(filters.route, release, filters.sources))
@@ -181,7 +179,7 @@ def _wanted(connection: sqlite3.Connection, rules: Rules, filters: Filters, toda
     return current_rows(connection, rules, today, filters.sources)
 
 
-def _in_order(connection: sqlite3.Connection, rows: list[SignatureRow], sources: Sources) -> list[SignatureRow]:
+def _in_order(connection: Connection, rows: list[SignatureRow], sources: Sources) -> list[SignatureRow]:
     """Return the rows in order, each with its share of its endpoint's pairs, and whether it is noise."""
     of = {Counted(row.route, row.release or UNNAMED, sources) for row in rows}
     pairs = {key: pairs_by_endpoint(connection, key) for key in of}
@@ -203,7 +201,7 @@ def _closedness(row: SignatureRow) -> bool:
 
 
 def signature(
-    connection: sqlite3.Connection, rules: Rules, name: str, today: date, release: str | None = None
+    connection: Connection, rules: Rules, name: str, today: date, release: str | None = None
 ) -> SignatureDocument | None:
     """Return one signature, found by the start of its id, with samples, newest first; None unless exactly one matches.
 
@@ -223,7 +221,7 @@ def signature(
     return SignatureDocument(**msgspec.structs.asdict(row), samples=kept)
 
 
-def _chosen(connection: sqlite3.Connection, found: list[SignatureRow], release: str | None) -> SignatureRow:
+def _chosen(connection: Connection, found: list[SignatureRow], release: str | None) -> SignatureRow:
     """Return the row of a release. Raises UnknownReleaseError if the requested one did not show the difference."""
     by_release = {row.release or UNNAMED: row for row in found}
     if release is not None and release not in by_release:
@@ -236,14 +234,14 @@ def _chosen(connection: sqlite3.Connection, found: list[SignatureRow], release: 
 # For the report
 
 
-def releases(connection: sqlite3.Connection, route: str | None = None) -> list[ReleaseRow]:
+def releases(connection: Connection, route: str | None = None) -> list[ReleaseRow]:
     """Return the releases of a route, or of all, with their comparable pairs; by route, the last seen first."""
     pairs = {
         (of, name): count
         for of, name, count in connection.execute(
-            """SELECT route, release, sum(CASE WHEN outcome = 'not_comparable' THEN 0 ELSE count END) FROM pairs
-            WHERE ?1 IS NULL OR route = ?1 GROUP BY 1, 2""",
-            (route,),
+            """SELECT route, release, CAST(sum(CASE WHEN outcome = 'not_comparable' THEN 0 ELSE count END) AS bigint)
+            FROM pairs WHERE CAST(? AS text) IS NULL OR route = ? GROUP BY 1, 2""",
+            (route, route),
         )
     }
     known = load_releases(connection, route)
@@ -256,7 +254,7 @@ def releases(connection: sqlite3.Connection, route: str | None = None) -> list[R
     return release_rows(known, pairs)
 
 
-def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
+def rule_reports(connection: Connection) -> dict[str, RuleReport]:
     """Return the use of accept rules by route."""
     return {
         route: msgspec.json.decode(content, type=RuleReport)
@@ -264,6 +262,6 @@ def rule_reports(connection: sqlite3.Connection) -> dict[str, RuleReport]:
     }
 
 
-def stops(connection: sqlite3.Connection) -> dict[str, str]:
+def stops(connection: Connection) -> dict[str, str]:
     """Return, by route, why its shadowing has stopped by itself."""
     return dict(connection.execute("SELECT route, why FROM stops").fetchall())

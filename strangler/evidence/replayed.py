@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from strangler.evidence.journal import Journal
 from strangler.evidence.retention import drop_evidence
 from strangler.evidence.stored_releases import ReleasesState, load_releases, save_releases
 from strangler.evidence.writing import store_findings
+from strangler.store.connection import Connection
 from strangler.times import rfc3339
 
 REPLAY_ADDED: Final = "replay.added"

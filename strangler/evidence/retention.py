@@ -1,6 +1,5 @@
 """The end of evidence: an operator sets it aside, or it is deleted as too old or too much. Counts stay exact."""
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,6 +14,7 @@ from strangler.evidence.stored_releases import (
     seen_between,
 )
 from strangler.evidence.writing import note_change
+from strangler.store.connection import Connection
 from strangler.times import rfc3339
 
 KEPT_S: Final = 30 * 86400.0
@@ -30,7 +30,7 @@ _BY_RELEASE: Final = ("pairs", "sightings", "observed", "latencies", "claims")
 """Tables with the columns route and release."""
 
 
-def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[str]:
+def set_aside(connection: Connection, route: str, now: float) -> list[str]:
     """Rename all evidence of a route to `NAME@TIME`, release by release, so that it starts again. Return these names.
 
     The reviews of its differences go with it. An `IndexState` must be loaded again afterwards.
@@ -58,25 +58,25 @@ def set_aside(connection: sqlite3.Connection, route: str, now: float) -> list[st
     return asides
 
 
-def _unused_era(connection: sqlite3.Connection, route: str, now: float) -> str:
+def _unused_era(connection: Connection, route: str, now: float) -> str:
     """Return the time in UTC, to the millisecond; a later one if it is already in use."""
     while True:
         era = rfc3339(now)
-        taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE '%@' || ?", (route, era))
+        taken = connection.execute("SELECT 1 FROM releases WHERE route = ? AND name LIKE ?", (route, f"%@{era}"))
         if taken.fetchone() is None:
             return era
         now += 0.001
 
 
-def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, era: str) -> None:
+def _rename(connection: Connection, route: str, name: str, aside: str, era: str) -> None:
     for table in _BY_RELEASE:
         connection.execute(
             f"UPDATE {table} SET release = ? WHERE route = ? AND release = ?",  # noqa: S608 - our own words
             (aside, route, name),
         )
     connection.execute(
-        """UPDATE sample_links SET release = ?1 WHERE release = ?2
-        AND signature IN (SELECT id FROM signatures WHERE route = ?3)""",
+        """UPDATE sample_links SET release = ? WHERE release = ?
+        AND signature IN (SELECT id FROM signatures WHERE route = ?)""",
         (aside, name, route),
     )
     moved = connection.execute(
@@ -88,7 +88,7 @@ def _rename(connection: sqlite3.Connection, route: str, name: str, aside: str, e
         connection.execute("INSERT INTO releases VALUES (?, ?, ?, ?, 0, 0, ?)", (route, aside, first, last, era))
 
 
-def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, str]]) -> None:
+def drop_evidence(connection: Connection, evicted: Iterable[tuple[str, str]]) -> None:
     """Delete all evidence of some releases, by route and name."""
     for route, name in evicted:
         for table in _BY_RELEASE:
@@ -101,7 +101,7 @@ def drop_evidence(connection: sqlite3.Connection, evicted: Iterable[tuple[str, s
         note_change(connection, route)
 
 
-def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
+def prune(connection: Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
     """Delete what is too old or too much. An `IndexState` must be loaded again afterwards."""
     drop_evidence(connection, _surplus_releases(connection))
     _drop_orphans(connection)
@@ -110,37 +110,46 @@ def prune(connection: sqlite3.Connection, now: float, max_sample_bytes: int = MA
     connection.execute(
         """
         DELETE FROM samples WHERE id IN (
-            SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM samples) WHERE total > ?)
+            SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM samples) AS summed
+            WHERE total > ?)
         """,
         (max_sample_bytes,),
     )
     connection.execute("DELETE FROM sample_links WHERE sample NOT IN (SELECT id FROM samples)")
-    connection.execute(
-        """
-        DELETE FROM latencies WHERE rowid IN (
-            SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY route, release, source ORDER BY at DESC)
-            AS place
-            FROM latencies) WHERE place > ?)
-        """,
-        (MAX_LATENCIES,),
-    )
+    _drop_latencies(connection)
     _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24)
 
 
-def _surplus_releases(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+def _drop_latencies(connection: Connection) -> None:
+    """Delete the oldest times beyond `MAX_LATENCIES` of a route, release and source."""
+    full = connection.execute(
+        "SELECT route, release, source FROM latencies GROUP BY 1, 2, 3 HAVING count(*) > ?", (MAX_LATENCIES,)
+    )
+    for key in full.fetchall():
+        (since,) = connection.execute(
+            """SELECT at FROM latencies WHERE route = ? AND release = ? AND source = ?
+            ORDER BY at DESC LIMIT 1 OFFSET ?""",
+            (*key, MAX_LATENCIES - 1),
+        ).fetchone()
+        connection.execute(
+            "DELETE FROM latencies WHERE route = ? AND release = ? AND source = ? AND at < ?", (*key, since)
+        )
+
+
+def _surplus_releases(connection: Connection) -> list[tuple[str, str]]:
     """Return releases beyond `MAX_RELEASES` of a route, set aside or not; the current and the last seen ones stay."""
     rows = connection.execute(
         """
         SELECT route, name FROM (SELECT route, name, row_number() OVER (
             PARTITION BY route ORDER BY is_current DESC, last_seen DESC, name) AS place FROM releases)
-        WHERE place > ?
+        AS placed WHERE place > ?
         """,
         (MAX_RELEASES,),
     )
     return rows.fetchall()
 
 
-def _drop_orphans(connection: sqlite3.Connection) -> None:
+def _drop_orphans(connection: Connection) -> None:
     """Delete differences, sets and noise that no release has any more."""
     connection.execute("DELETE FROM signatures WHERE id NOT IN (SELECT signature FROM sightings)")
     connection.execute("DELETE FROM member_sets WHERE id NOT IN (SELECT members FROM pairs)")
@@ -152,10 +161,11 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
         )
 
 
-def _fold_hours(connection: sqlite3.Connection, before: int) -> None:
+def _fold_hours(connection: Connection, before: int) -> None:
     rows = connection.execute(
         """
-        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source, sum(count) FROM pairs
+        SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source,
+            CAST(sum(count) AS bigint) FROM pairs
         WHERE hour < ? GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
         """,
         (before,),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any, Final, NamedTuple
 
 from strangler.config.edit import EditError
@@ -26,6 +25,7 @@ from strangler.evidence.audits import write_audit
 from strangler.evidence.former_ids import present_id
 from strangler.evidence.reading import path_steps
 from strangler.evidence.writing import set_state
+from strangler.store.connection import Connection
 
 OPEN_STATES: Final = frozenset({"new", "known", "regressed"})
 """The states of differences that still count."""

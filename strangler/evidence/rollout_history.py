@@ -1,17 +1,16 @@
 """The rollouts of the report, read from the store: control writes their positions and moves."""
 
-from sqlite3 import Connection
-
 from strangler.core.documents import RolloutReport
 from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout_percents import rollout_groups
 from strangler.core.settings import RouteSettings, Settings
 from strangler.evidence.rollout_documents import move_document
 from strangler.evidence.stored_rollouts import StoredRollout, load
+from strangler.store.connection import Connection
 
 
 def rollout_reports(connection: Connection, settings: Settings) -> list[RolloutReport]:
-    """Return the rollout of each group of the settings, with its moves. Raises sqlite3.Error.
+    """Return the rollout of each group of the settings, with its moves. Raises DatabaseError.
 
     A row that this version cannot read is left out: a rollout is reported with what is known of it.
     """

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ from strangler.core.documents import SignatureRow
 from strangler.core.source import SOURCES
 from strangler.evidence.counted import COUNTED, Counted, Sources
 from strangler.evidence.stored_releases import release_or_current
+from strangler.store.connection import Connection
 
 CLOSED: Final = frozenset({"accepted", "fixed"})
 
@@ -57,7 +57,8 @@ def current_rows(connection: Connection, rules: Rules, today: date, sources: Sou
     """Return all signatures of the current releases of all routes."""
     found = connection.execute(
         f"""WITH now AS (
-            SELECT route, coalesce((SELECT name FROM releases r WHERE r.route = o.route AND r.is_current), '') AS name
+            SELECT route,
+                coalesce((SELECT name FROM releases r WHERE r.route = o.route AND r.is_current = 1), '') AS name
             FROM (SELECT DISTINCT route FROM sightings) o)
         {_ROWS} JOIN now ON now.route = g.route AND now.name = g.release WHERE {_OF_SOURCES}""",  # noqa: S608 - ours
         (sources[0], sources[-1]),
@@ -76,9 +77,9 @@ def named_rows(
 def rows_by_id(connection: Connection, rules: Rules, today: date, start: str) -> list[JudgedSignature]:
     """Return the signatures whose id, or a former one, begins with `start`, of every release that has shown them."""
     found = connection.execute(
-        f"""{_ROWS} WHERE (g.signature >= ?1 AND g.signature < ?2) OR g.signature IN (
-            SELECT now FROM former_ids WHERE id >= ?1 AND id < ?2 AND id NOT IN (SELECT id FROM signatures))""",  # noqa: S608 - ours
-        (start, start + LAST),
+        f"""{_ROWS} WHERE (g.signature >= ? AND g.signature < ?) OR g.signature IN (
+            SELECT now FROM former_ids WHERE id >= ? AND id < ? AND id NOT IN (SELECT id FROM signatures))""",  # noqa: S608 - ours
+        (start, start + LAST) * 2,
     )
     return _judged_rows(found, rules, today)
 
@@ -212,7 +213,8 @@ def proposal(connection: Connection, route: str, min_baselines: int = MIN_BASELI
 def pairs_by_endpoint(connection: Connection, counts: Counted) -> Counter[str]:
     """Return the comparable pairs of one release of a route and some sources, by endpoint."""
     rows = connection.execute(
-        f"SELECT endpoint, sum(count) FROM pairs WHERE {COUNTED} AND outcome != 'not_comparable' GROUP BY 1",  # noqa: S608
+        f"""SELECT endpoint, CAST(sum(count) AS bigint) FROM pairs WHERE {COUNTED} AND outcome != 'not_comparable'
+        GROUP BY 1""",  # noqa: S608 - our own words
         counts.key,
     )
     return Counter(dict(rows.fetchall()))

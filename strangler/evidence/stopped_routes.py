@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from sqlite3 import Connection
+
+from strangler.store.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,11 @@ def load_stops(connection: Connection) -> dict[str, Stop]:
 
 
 def store_stop(connection: Connection, route: str, stop: Stop) -> None:
-    connection.execute("INSERT OR REPLACE INTO stops VALUES (?, ?, ?)", (route, stop.key, stop.why))
+    connection.execute(
+        """INSERT INTO stops VALUES (?, ?, ?)
+        ON CONFLICT (route) DO UPDATE SET key = excluded.key, why = excluded.why""",
+        (route, stop.key, stop.why),
+    )
 
 
 def store_changes(connection: Connection, changes: Iterable[StopChange]) -> None:

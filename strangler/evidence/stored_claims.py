@@ -6,11 +6,11 @@ claim does not count there; if the former release comes back, it counts again.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 
 from strangler.core.claims import pairs_to_prove
 from strangler.core.source import SOURCES
 from strangler.evidence.states import LAST
+from strangler.store.connection import Connection
 
 FOLDED = "…"
 """The name of the difference or endpoint that stands for all beyond a limit."""
@@ -75,17 +75,17 @@ def _places(connection: Connection, of: tuple[str, str, str], signature: str, en
     release are searched.
     """
     rows = connection.execute(
-        """SELECT p.endpoint, sum(p.count) FROM pairs p JOIN member_sets m ON m.id = p.members
-        WHERE p.route = ?1 AND p.release = ?2 AND p.source = ?3 AND p.endpoint >= ?5 AND p.endpoint <= ?6
-        AND (instr(m.ids, ?4) OR instr(m.accepted, ?4)) GROUP BY 1""",
-        (*of, signature, endpoint or "", endpoint or LAST),
+        """SELECT p.endpoint, CAST(sum(p.count) AS bigint) FROM pairs p JOIN member_sets m ON m.id = p.members
+        WHERE p.route = ? AND p.release = ? AND p.source = ? AND p.endpoint >= ? AND p.endpoint <= ?
+        AND (m.ids LIKE ? OR m.accepted LIKE ?) GROUP BY 1""",
+        (*of, endpoint or "", endpoint or LAST, *(f"%{signature}%",) * 2),
     )
     return dict(rows.fetchall())
 
 
 def _compared(connection: Connection, place: Place) -> int:
     (count,) = connection.execute(
-        """SELECT coalesce(sum(count), 0) FROM pairs
+        """SELECT CAST(coalesce(sum(count), 0) AS bigint) FROM pairs
         WHERE route = ? AND release = ? AND endpoint = ? AND source = ? AND outcome != 'not_comparable'""",
         place,
     ).fetchone()
@@ -121,5 +121,5 @@ class ClaimCounts:
         connection.executemany(
             """UPDATE claims SET pairs = pairs + ?
             WHERE route = ? AND release = ? AND endpoint = ? AND source = ? AND signature = ?""",
-            [(count, *key) for key, count in self.pairs.items()],
+            [(count, *key) for key, count in sorted(self.pairs.items())],
         )

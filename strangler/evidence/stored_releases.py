@@ -5,13 +5,14 @@ A response names its release by a header. Else an operator or the deploy pipelin
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 from typing import Final
 
 from strangler.core.compare import Response
 from strangler.core.documents import ReleaseRow
 from strangler.core.releases import UNNAMED, ReleaseState
 from strangler.core.settings import RouteSettings
+from strangler.store.connection import Connection
+from strangler.store.upsert import greatest, least, replaced
 
 MAX_RELEASES: Final = 100
 """The most names of one route; further ones are counted under `FOLDED` until an old name makes room."""
@@ -285,8 +286,8 @@ def load_releases(connection: Connection, route: str | None = None) -> list[Rele
     """Return the stored releases of one route or of all."""
     rows = connection.execute(
         """SELECT route, name, first_seen, last_seen, is_current, since, era FROM releases
-        WHERE ?1 IS NULL OR route = ?1 ORDER BY route, last_seen DESC, name""",
-        (route,),
+        WHERE CAST(? AS text) IS NULL OR route = ? ORDER BY route, last_seen DESC, name""",
+        (route, route),
     )
     return [Release(*row) for row in rows.fetchall()]
 
@@ -301,10 +302,10 @@ def save_releases(connection: Connection, rows: Iterable[Release]) -> None:
                 "UPDATE releases SET is_current = 0 WHERE route = ? AND name != ?", (row.route, row.name)
             )
         connection.execute(
-            """INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-            first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
-            is_current = excluded.is_current, since = excluded.since""",
-            (row.route, row.name, row.first_seen, row.last_seen, row.is_current, row.since, row.era),
+            f"""INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (route, name) DO UPDATE SET
+            first_seen = {least("releases", "first_seen")}, last_seen = {greatest("releases", "last_seen")},
+            {replaced("is_current", "since")}""",  # noqa: S608 - only our own words
+            (row.route, row.name, row.first_seen, row.last_seen, int(row.is_current), row.since, row.era),
         )
 
 
@@ -316,9 +317,9 @@ def _note_other(connection: Connection, route: str) -> None:
 def names_with_pairs(connection: Connection, route: str) -> list[str]:
     """Return the releases of a route that have pairs, without those that were set aside."""
     rows = connection.execute(
-        """SELECT DISTINCT release FROM pairs WHERE route = ?1 AND release NOT IN
-            (SELECT name FROM releases WHERE route = ?1 AND era != '') ORDER BY 1""",
-        (route,),
+        """SELECT DISTINCT release FROM pairs WHERE route = ? AND release NOT IN
+            (SELECT name FROM releases WHERE route = ? AND era != '') ORDER BY 1""",
+        (route, route),
     )
     return [row[0] for row in rows]
 
@@ -338,7 +339,7 @@ def seen_between(connection: Connection, route: str, release: str) -> tuple[floa
 
 def current_release(connection: Connection, route: str) -> str:
     """Return the current release of a route in the store; empty if there is none."""
-    row = connection.execute("SELECT name FROM releases WHERE route = ? AND is_current", (route,)).fetchone()
+    row = connection.execute("SELECT name FROM releases WHERE route = ? AND is_current = 1", (route,)).fetchone()
     return row[0] if row is not None else UNNAMED
 
 

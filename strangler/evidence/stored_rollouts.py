@@ -4,7 +4,6 @@ A row that cannot be read, as that of a newer version, is never overwritten unse
 that is still known, and control says so in its log.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,6 +14,7 @@ from strangler.core.rollout.caller_tally import REGISTERS
 from strangler.core.rollout.judgement import LookRecord
 from strangler.core.rollout.position import Position
 from strangler.core.time_buckets import BOUNDS_S
+from strangler.store.connection import Connection
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rollout_positions (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
@@ -76,8 +76,8 @@ class StoredRollout:
     """For each move that cannot be read, why: the history is without them."""
 
 
-def load(connection: sqlite3.Connection) -> dict[str, StoredRollout]:
-    """Return the stored rollouts by group. Raises sqlite3.Error."""
+def load(connection: Connection) -> dict[str, StoredRollout]:
+    """Return the stored rollouts by group. Raises DatabaseError."""
     moves: dict[str, list[StoredMove]] = {}
     unread: dict[str, list[str]] = {}
     for name, content in connection.execute("SELECT name, content FROM rollout_moves ORDER BY id"):
@@ -121,7 +121,7 @@ def _known(content: bytes) -> _Known:
 
 
 def save(
-    connection: sqlite3.Connection,
+    connection: Connection,
     positions: Mapping[str, StoredPosition],
     moves: Iterable[tuple[str, StoredMove]],
     gone: Sequence[str] = (),
@@ -131,12 +131,14 @@ def save(
     connection.executemany("DELETE FROM rollout_positions WHERE name = ?", names)
     connection.executemany("DELETE FROM rollout_moves WHERE name = ?", names)
     rows = [(name, msgspec.json.encode(kept)) for name, kept in positions.items()]
-    connection.executemany("INSERT OR REPLACE INTO rollout_positions VALUES (?, ?)", rows)
+    connection.executemany(
+        "INSERT INTO rollout_positions VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = excluded.content", rows
+    )
     added = [(name, move.at, msgspec.json.encode(move)) for name, move in moves]
     connection.executemany("INSERT INTO rollout_moves (name, at, content) VALUES (?, ?, ?)", added)
     connection.executemany(
-        """DELETE FROM rollout_moves WHERE name = ?1 AND id <= (
-            SELECT id FROM rollout_moves WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
+        """DELETE FROM rollout_moves WHERE name = ? AND id <= (
+            SELECT id FROM rollout_moves WHERE name = ? ORDER BY id DESC LIMIT 1 OFFSET ?
         )""",
-        [(name, MAX_MOVES) for name in {name for name, _, _ in added}],
+        [(name, name, MAX_MOVES) for name in {name for name, _, _ in added}],
     )

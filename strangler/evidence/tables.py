@@ -18,12 +18,13 @@ earlier_names  the routes whose endpoints are still named as an earlier version 
 changes        the routes whose evidence has changed, the latest with the highest number
 """
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from strangler.evidence.stored_claims import open_earlier_claims
+from strangler.store.connection import Connection, make_tables
+from strangler.store.sqlite import transaction
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS pairs (
@@ -162,65 +163,63 @@ _YOUNGER: Final = {
     "former_ids": "id, now, at",
     "rollout_positions": "name, content",
     "rollout_moves": "id, name, at, content",
+    "ledger_meta": "name, content",
+    "ledger_rows": "endpoint, content",
+    "ledger_past": "endpoint, content",
+    "ledger_days": "endpoint, day, content",
 }
-"""The tables that commands read, and that a store of the version before does not have."""
+"""The tables that commands read, and that a store of an earlier version does not have."""
 
 
-def is_earlier(connection: sqlite3.Connection) -> bool:
+def is_earlier(connection: Connection) -> bool:
     """Return whether an earlier version, which had no releases or no sources, has written the evidence."""
     return _earlier(connection) is not None
 
 
-def _earlier(connection: sqlite3.Connection) -> _Earlier | None:
+def _earlier(connection: Connection) -> _Earlier | None:
     columns = {row[1] for row in connection.execute("PRAGMA main.table_info(pairs)")}
     if not columns or "source" in columns:
         return None
     return _WITHOUT_SOURCES if "release" in columns else _WITHOUT_RELEASES
 
 
-def upgrade(connection: sqlite3.Connection) -> bool:
+def upgrade(connection: Connection) -> bool:
     """Upgrade a store of an earlier version in place: all of it or, if that fails, nothing.
 
     If it had no releases, its evidence becomes that of the unnamed release; if it had no sources, that of shadows. Its
-    endpoints keep their names until `carry_over`. Return whether something was done. Raises sqlite3.Error.
+    endpoints keep their names until `carry_over`. Return whether something was done. Raises DatabaseError.
     """
     if not _is_due(connection):
         return False
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         earlier = _earlier(connection)
         if earlier is not None:  # no other process was quicker
             _upgrade(connection, earlier)
         if _has_earlier_names(connection):
             _note_earlier_names(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return True
 
 
-def _is_due(connection: sqlite3.Connection) -> bool:
+def _is_due(connection: Connection) -> bool:
     return is_earlier(connection) or _has_earlier_names(connection)
 
 
-def _has_earlier_names(connection: sqlite3.Connection) -> bool:
+def _has_earlier_names(connection: Connection) -> bool:
     """Return whether a version has written the evidence that named endpoints otherwise, and kept no former ids."""
     tables = _tables(connection)
     return "pairs" in tables and "earlier_names" not in tables
 
 
-def _tables(connection: sqlite3.Connection) -> set[str]:
+def _tables(connection: Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
 
 
-def _note_earlier_names(connection: sqlite3.Connection) -> None:
+def _note_earlier_names(connection: Connection) -> None:
     connection.execute("CREATE TABLE earlier_names (route TEXT PRIMARY KEY) WITHOUT ROWID")
     connection.execute("INSERT INTO earlier_names SELECT route FROM pairs UNION SELECT route FROM signatures")
 
 
-def _upgrade(connection: sqlite3.Connection, earlier: _Earlier) -> None:
+def _upgrade(connection: Connection, earlier: _Earlier) -> None:
     tables = _tables(connection)
     rebuilt = sorted(earlier.rebuilt.keys() & tables)
     for table in rebuilt:
@@ -230,9 +229,7 @@ def _upgrade(connection: sqlite3.Connection, earlier: _Earlier) -> None:
         for definition in earlier.grown[table]:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
     connection.execute("DROP INDEX IF EXISTS latencies_by_route")
-    for statement in SCHEMA.split(";"):
-        if statement.strip() and "earlier_names" not in statement:
-            connection.execute(statement)
+    make_tables(connection, ";".join(statement for statement in SCHEMA.split(";") if "earlier_names" not in statement))
     for table in rebuilt:
         connection.execute(f"INSERT INTO {table} {earlier.rows(table, '', 'earlier_')}")
     for table in rebuilt:
@@ -245,7 +242,7 @@ def _upgrade(connection: sqlite3.Connection, earlier: _Earlier) -> None:
         open_earlier_claims(connection)
 
 
-def _drop_indexes(connection: sqlite3.Connection, table: str) -> None:
+def _drop_indexes(connection: Connection, table: str) -> None:
     """Drop the indexes of a renamed table, so that the new table gets them under the same names."""
     names = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", (table,)
@@ -254,7 +251,7 @@ def _drop_indexes(connection: sqlite3.Connection, table: str) -> None:
         connection.execute(f"DROP INDEX {name}")
 
 
-def read_as_now(connection: sqlite3.Connection) -> None:
+def read_as_now(connection: Connection) -> None:
     """Let a read-only connection see a store of an earlier version as one of this version, with temporary tables."""
     connection.execute("PRAGMA temp_store = MEMORY")
     there = _tables(connection)
@@ -266,7 +263,7 @@ def read_as_now(connection: sqlite3.Connection) -> None:
         _read_as_earlier(connection, earlier)
 
 
-def _read_as_earlier(connection: sqlite3.Connection, earlier: _Earlier) -> None:
+def _read_as_earlier(connection: Connection, earlier: _Earlier) -> None:
     for table in (*earlier.rebuilt, *earlier.grown):
         connection.execute(f"CREATE TEMP VIEW {table} AS {earlier.rows(table)}")
     if earlier.has_releases:
@@ -277,7 +274,7 @@ def _read_as_earlier(connection: sqlite3.Connection, earlier: _Earlier) -> None:
     open_earlier_claims(connection)
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables of the evidence, or upgrade those of an earlier version. Raises sqlite3.Error."""
+def prepare(connection: Connection) -> None:
+    """Make the tables of the evidence, or upgrade those of an earlier version. Raises DatabaseError."""
     upgrade(connection)
-    connection.executescript(SCHEMA)
+    make_tables(connection, SCHEMA)

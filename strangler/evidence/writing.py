@@ -3,28 +3,32 @@
 The module `tables` describes the tables.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 import msgspec
 
 from strangler.core.compare import Outcome
 from strangler.evidence.findings import Finding, StoredDifference
-from strangler.evidence.index import SAMPLES, IndexState, Kept
+from strangler.evidence.index import IndexState, Kept
+from strangler.evidence.side_rows import SampleRows, SideRows
 from strangler.evidence.stored_claims import ClaimCounts, close_claims, open_claims
 from strangler.evidence.tables import SCHEMA as SCHEMA  # where others look for it
+from strangler.store.connection import Connection
+from strangler.store.upsert import added, greatest, least, replaced
 
 ACCEPT_GRACE_S: Final = 30.0
 """How long a difference may still be seen after `diffs accept`: the file must be reloaded first."""
 
 
-def store_findings(
-    connection: sqlite3.Connection, index: IndexState, findings: Sequence[Finding], now: float
-) -> list[str]:
-    """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed."""
+def store_findings(connection: Connection, index: IndexState, findings: Sequence[Finding], now: float) -> list[str]:
+    """Write a batch. Return the ids of signatures that came back after they had been accepted or fixed.
+
+    Each table is written once, always in this order, and its rows sorted: two writers cannot block each other for good.
+    """
     if not findings:
         return []
     pairs: Counter[tuple[str, str, str, int, str, str, str, str]] = Counter()
@@ -32,6 +36,7 @@ def store_findings(
     sightings = _Sightings()
     claims = ClaimCounts.load(connection)
     observed = _Observed()
+    samples, sides = SampleRows(), SideRows()
     for finding in findings:
         kept = index.kept(finding)
         hour = int(finding.at // 3600)
@@ -43,33 +48,38 @@ def store_findings(
         observed.add(finding)
         if finding.outcome != Outcome.NOT_COMPARABLE and not kept.has_status and not finding.is_partial:
             claims.count((*place, finding.source), finding.at, kept.signatures)
-        _store_samples(connection, index, finding, kept)
-        _store_sides(connection, index, finding)
+        samples.add(index, finding, kept)
+        sides.add(finding)
+    samples.store(connection)
+    sides.store(connection, index)
     connection.executemany(
         """INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET count = count + excluded.count""",
-        [(*key, count) for key, count in pairs.items()],
+        ON CONFLICT (route, release, endpoint, hour, outcome, reason, members, source)
+        DO UPDATE SET count = pairs.count + excluded.count""",
+        [(*key, count) for key, count in sorted(pairs.items())],
     )
     connection.executemany(
-        "INSERT OR IGNORE INTO member_sets (id, route, ids, accepted) VALUES (?, ?, ?, ?)",
-        [(name, *row) for name, row in sets.items()],
+        "INSERT INTO member_sets (id, route, ids, accepted) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        [(name, *row) for name, row in sorted(sets.items())],
     )
     claims.store(connection)
     sightings.store(connection, now)
     observed.store(connection)
-    for route in dict.fromkeys(finding.route for finding in findings):
+    for route in sorted({finding.route for finding in findings}):
         note_change(connection, route)
-    rows = connection.execute("SELECT id FROM signatures WHERE state_since = ? AND state = 'regressed'", (now,))
+    rows = connection.execute(
+        "SELECT id FROM signatures WHERE state_since = ? AND state = 'regressed' ORDER BY id", (now,)
+    )
     back = [row[0] for row in rows]
     close_claims(connection, back)
     return back
 
 
-def note_change(connection: sqlite3.Connection, route: str) -> None:
+def note_change(connection: Connection, route: str) -> None:
     """Note that the evidence of a route has changed, so that it is judged again."""
     connection.execute(
         """INSERT INTO changes VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM changes))
-        ON CONFLICT DO UPDATE SET number = excluded.number""",
+        ON CONFLICT (route) DO UPDATE SET number = excluded.number""",
         (route,),
     )
 
@@ -99,19 +109,21 @@ class _Sighting:
             self.last_open = at if self.last_open is None else max(self.last_open, at)
 
 
-_CAME_BACK = f"""((state = 'fixed' AND ?9 > state_since)
-    OR (state = 'accepted' AND ?10 > state_since + {ACCEPT_GRACE_S}))"""
+_CAME_BACK = f"""((signatures.state = 'fixed' AND excluded.last_seen > signatures.state_since)
+    OR (signatures.state = 'accepted' AND CAST(? AS double precision) > signatures.state_since + {ACCEPT_GRACE_S}))"""
 _SEEN = f"""
 INSERT INTO signatures
     (id, route, endpoint, place, path, kind, severity, count, first_seen, last_seen, state, state_since,
      legacy, candidate)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?11, ?8, ?9, CASE WHEN ?10 IS NULL THEN 'accepted' ELSE 'new' END, ?12, ?13, ?14)
-ON CONFLICT DO UPDATE SET
-    count = count + excluded.count, last_seen = max(last_seen, excluded.last_seen),
-    first_seen = CASE WHEN state = '' THEN excluded.first_seen ELSE min(first_seen, excluded.first_seen) END,
-    legacy = excluded.legacy, candidate = excluded.candidate,
-    state_since = CASE WHEN {_CAME_BACK} OR state = '' THEN excluded.state_since ELSE state_since END,
-    state = CASE WHEN {_CAME_BACK} THEN 'regressed' WHEN state = '' THEN excluded.state ELSE state END
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    {added("signatures", "count")}, last_seen = {greatest("signatures", "last_seen")},
+    first_seen = CASE WHEN signatures.state = '' THEN excluded.first_seen ELSE {least("signatures", "first_seen")} END,
+    {replaced("legacy", "candidate")},
+    state_since = CASE WHEN {_CAME_BACK} OR signatures.state = '' THEN excluded.state_since
+        ELSE signatures.state_since END,
+    state = CASE WHEN {_CAME_BACK} THEN 'regressed' WHEN signatures.state = '' THEN excluded.state
+        ELSE signatures.state END
 """  # noqa: S608 - only our own words
 
 
@@ -132,12 +144,12 @@ class _Sightings:
                 if not is_accepted:
                     sighting.seen = seen
 
-    def store(self, connection: sqlite3.Connection, now: float) -> None:
+    def store(self, connection: Connection, now: float) -> None:
         connection.executemany(
-            """INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '') ON CONFLICT DO UPDATE SET
-            count = count + excluded.count, accepted = accepted + excluded.accepted,
-            first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
-            legacy = excluded.legacy, candidate = excluded.candidate""",
+            f"""INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')
+            ON CONFLICT (route, release, signature, source) DO UPDATE SET {added("sightings", "count", "accepted")},
+            first_seen = {least("sightings", "first_seen")}, last_seen = {greatest("sightings", "last_seen")},
+            {replaced("legacy", "candidate")}""",  # noqa: S608 - only our own words
             [
                 (
                     *key,
@@ -148,7 +160,7 @@ class _Sightings:
                     sighting.seen.legacy,
                     sighting.seen.candidate,
                 )
-                for key, sighting in self._found.items()
+                for key, sighting in sorted(self._found.items(), key=itemgetter(0))
             ],
         )
         connection.executemany(
@@ -156,10 +168,11 @@ class _Sightings:
             [
                 (
                     seen.id, route, sighting.endpoint, seen.place, seen.path, seen.kind, seen.severity,
-                    sighting.first, sighting.last,
-                    sighting.last_open, sighting.count, now, seen.legacy, seen.candidate,
+                    sighting.count, sighting.first, sighting.last,
+                    "accepted" if sighting.last_open is None else "new", now, seen.legacy, seen.candidate,
+                    sighting.last_open, sighting.last_open,
                 )
-                for (route, _, _, _), sighting in self._found.items()
+                for (route, _, _, _), sighting in sorted(self._found.items(), key=lambda item: item[0][2])
                 for seen in (sighting.seen,)
             ],
         )  # fmt: skip
@@ -178,72 +191,20 @@ class _Observed:
         first, last, timeable = self._found.get(key, (at, at, 0))
         self._found[key] = min(first, at), max(last, at), timeable + finding.is_timeable
 
-    def store(self, connection: sqlite3.Connection) -> None:
+    def store(self, connection: Connection) -> None:
         connection.executemany(
-            """INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-            first = min(first, excluded.first), last = max(last, excluded.last),
-            timeable = timeable + excluded.timeable""",
-            [(*key, *row) for key, row in self._found.items()],
+            f"""INSERT INTO observed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (route, release, source) DO UPDATE SET
+            first = {least("observed", "first")}, last = {greatest("observed", "last")},
+            {added("observed", "timeable")}""",  # noqa: S608 - only our own words
+            [(*key, *row) for key, row in sorted(self._found.items())],
         )
-
-
-def _store_samples(connection: sqlite3.Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
-    if finding.sample is None:
-        return
-    ids = [seen.id for seen in kept.differences]
-    wanted = [name for name in ids if index.add_sample_if_wanted(name, finding.at, finding.release, finding.source)]
-    if wanted:
-        _store_sample(connection, finding, finding.sample, wanted)
-
-
-def _store_sample(connection: sqlite3.Connection, finding: Finding, sample: bytes, signatures: list[str]) -> None:
-    connection.execute(
-        "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)",
-        (finding.id, finding.route, finding.at, len(sample), sample),
-    )
-    for signature in signatures:
-        connection.execute(
-            "INSERT OR IGNORE INTO sample_links VALUES (?, ?, ?, ?, ?)",
-            (signature, finding.id, finding.at, finding.release, finding.source),
-        )
-        connection.execute(
-            """
-            DELETE FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3 AND sample NOT IN (
-                SELECT sample FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3
-                ORDER BY at DESC LIMIT ?4)
-            """,
-            (signature, finding.release, finding.source, SAMPLES),
-        )
-
-
-def _store_sides(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
-    """Store the other results of a comparison: the times of both arms, and the comparison of legacy with itself."""
-    if finding.latency is not None:
-        connection.execute(
-            "INSERT INTO latencies VALUES (?, ?, ?, ?, ?, ?)",
-            (finding.route, finding.at, *finding.latency, finding.release, finding.source),
-        )
-    if finding.baseline is None:
-        return
-    connection.execute(
-        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT DO UPDATE SET pairs = pairs + 1", (finding.route,)
-    )
-    for noisy in finding.baseline:
-        key = finding.route, noisy.place, noisy.path, noisy.kind, noisy.shape
-        updated = connection.execute(
-            """UPDATE noise SET count = count + 1
-            WHERE route = ? AND era = '' AND place = ? AND path = ? AND kind = ? AND shape = ?""",
-            key,
-        )
-        if not updated.rowcount and index.add_noise_if_wanted(finding.route):
-            connection.execute("INSERT INTO noise VALUES (?, '', ?, ?, ?, ?, 1)", key)
 
 
 STATES: Final = ("new", "known", "accepted", "fixed", "regressed")
 
 
 def set_state(
-    connection: sqlite3.Connection,
+    connection: Connection,
     signature: str,
     state: str,
     now: float,

@@ -6,7 +6,6 @@ ledger_days    its counts of a day that have changed since then, in place of tho
 ledger_meta    what there is once: the tree of words, the times that were watched, names, digests, numbers of batches
 """
 
-import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -21,6 +20,7 @@ from strangler.core.ledger.states import WatchState
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.time_buckets import BOUNDS_S
 from strangler.ledger.ledger_state import GivenNames, LastBatch, LedgerState
+from strangler.store.connection import Connection
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS ledger_rows (endpoint TEXT PRIMARY KEY, content BLOB NOT NULL);
@@ -188,7 +188,7 @@ def _meta(state: LedgerState) -> dict[str, bytes]:
     return {name: msgspec.json.encode(part) for name, part in parts.items()}
 
 
-def save(connection: sqlite3.Connection, unsaved: Unsaved) -> bool:
+def save(connection: Connection, unsaved: Unsaved) -> bool:
     """Write changes. Return False, and write nothing, if the store has lost what was saved before."""
     if not unsaved.is_first and connection.execute("SELECT 1 FROM ledger_meta LIMIT 1").fetchone() is None:
         return False
@@ -196,10 +196,23 @@ def save(connection: sqlite3.Connection, unsaved: Unsaved) -> bool:
     connection.executemany("DELETE FROM ledger_rows WHERE endpoint = ?", gone)
     connection.executemany("DELETE FROM ledger_past WHERE endpoint = ?", gone)
     connection.executemany("DELETE FROM ledger_days WHERE endpoint = ?", gone)
-    connection.executemany("INSERT OR REPLACE INTO ledger_rows VALUES (?, ?)", unsaved.rows)
-    connection.executemany("INSERT OR REPLACE INTO ledger_past VALUES (?, ?)", unsaved.past)
-    connection.executemany("INSERT OR REPLACE INTO ledger_days VALUES (?, ?, ?)", unsaved.days)
-    connection.executemany("INSERT OR REPLACE INTO ledger_meta VALUES (?, ?)", list(unsaved.meta.items()))
+    connection.executemany(
+        "INSERT INTO ledger_rows VALUES (?, ?) ON CONFLICT (endpoint) DO UPDATE SET content = excluded.content",
+        unsaved.rows,
+    )
+    connection.executemany(
+        "INSERT INTO ledger_past VALUES (?, ?) ON CONFLICT (endpoint) DO UPDATE SET content = excluded.content",
+        unsaved.past,
+    )
+    connection.executemany(
+        """INSERT INTO ledger_days VALUES (?, ?, ?)
+        ON CONFLICT (endpoint, day) DO UPDATE SET content = excluded.content""",
+        unsaved.days,
+    )
+    connection.executemany(
+        "INSERT INTO ledger_meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = excluded.content",
+        list(unsaved.meta.items()),
+    )
     return True
 
 
@@ -230,18 +243,16 @@ def put_all_back(state: LedgerState) -> None:
     state.rows.changed = {name: set() for name in state.rows.rows}
 
 
-def load(connection: sqlite3.Connection) -> LedgerState:
-    """Return the stored ledger; an empty one where a store of an earlier version has none. Raises sqlite3.Error.
+def load(connection: Connection) -> LedgerState:
+    """Return the stored ledger; an empty one if there is none. Raises DatabaseError.
 
     Content that cannot be read is dropped and logged; the rest lives.
     """
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_meta'").fetchone() is None:
-        return LedgerState()
     with collector_paused():  # there are hundreds of thousands of objects
         return _load(connection)
 
 
-def _load(connection: sqlite3.Connection) -> LedgerState:
+def _load(connection: Connection) -> LedgerState:
     meta = dict(connection.execute("SELECT name, content FROM ledger_meta"))
     numbers = _decoded(meta.get("numbers"), _Numbers, "numbers") or _Numbers()
     given = _decoded(meta.get("given"), _Given, "given") or _Given()
@@ -265,7 +276,7 @@ def _load(connection: sqlite3.Connection) -> LedgerState:
     return state
 
 
-def _load_rows(connection: sqlite3.Connection, state: LedgerState) -> dict[str, EndpointRow]:
+def _load_rows(connection: Connection, state: LedgerState) -> dict[str, EndpointRow]:
     rows: dict[str, EndpointRow] = {}
     for name, content in connection.execute("SELECT endpoint, content FROM ledger_rows"):
         state.stored.add(name)
@@ -279,7 +290,7 @@ def _load_rows(connection: sqlite3.Connection, state: LedgerState) -> dict[str, 
     return rows
 
 
-def _load_counts(connection: sqlite3.Connection, rows: Mapping[str, EndpointRow]) -> None:
+def _load_counts(connection: Connection, rows: Mapping[str, EndpointRow]) -> None:
     for name, content in connection.execute("SELECT endpoint, content FROM ledger_past"):
         if name in rows:
             past = _decoded(content, _Past, name) or _Past({}, {})

@@ -1,1 +1,1 @@
-"""The state folder, used by all processes and commands: file names, lock, kill switch, database, backup."""
+"""The state folder, used by all processes and commands: file names, lock, kill switch, backup."""

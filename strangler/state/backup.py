@@ -3,23 +3,22 @@
 import hashlib
 import io
 import os
-import sqlite3
 import tarfile
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import IO, Final
-from urllib.parse import quote
 
 import msgspec
 
 from strangler import __version__
 from strangler.state.files import JOURNAL, KEPT, STORE
 from strangler.state.pending_restore import MANIFEST, Manifest, sync
+from strangler.store.errors import DatabaseError
+from strangler.store.sqlite import copy
 
 FORMAT: Final = 1
 UNREADABLE: Final = (tarfile.TarError, EOFError, zlib.error, msgspec.DecodeError)
@@ -63,7 +62,7 @@ def backup(folder: Path, target: Path, at: str) -> Backup:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise BackupError(f"{folder / STORE} cannot be copied: {error}") from error
     except OSError as error:
         raise BackupError(f"the backup cannot be written: {error.strerror} ({error.filename or target})") from error
@@ -129,18 +128,11 @@ def _sources(folder: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]
 
 
 def _copy_of_store(folder: Path, drafts: Path) -> Path:
-    """Return a consistent copy, made by SQLite itself while others write. Raises sqlite3.Error."""
-    copy, path = drafts / STORE, folder / STORE
+    """Return a consistent copy, while others write the store. Raises DatabaseError."""
+    path, draft = folder / STORE, drafts / STORE
     if path.exists():
-        with (
-            closing(
-                sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10.0)
-            ) as connection,
-            closing(sqlite3.connect(copy)) as other,
-        ):
-            connection.backup(other)
-            other.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-    return copy
+        copy(path, draft)
+    return draft
 
 
 def _whole_lines(source: IO[bytes], size: int) -> int:

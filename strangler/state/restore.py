@@ -2,10 +2,9 @@
 
 import hashlib
 import os
-import sqlite3
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -17,10 +16,13 @@ from strangler.state.backup import FORMAT, PIECE_BYTES, UNREADABLE, BackupError
 from strangler.state.files import KEPT, STORE
 from strangler.state.lock import FolderError, locked
 from strangler.state.pending_restore import DRAFT, MANIFEST, READY, Manifest, finish, sync
+from strangler.store.connection import Connection
+from strangler.store.errors import CorruptError, DatabaseError
+from strangler.store.sqlite import look_over, open_to_write
 
 MAX_MANIFEST_BYTES: Final = 64 * 1024
 
-StoreCheck = Callable[[sqlite3.Connection, str], object]
+StoreCheck = Callable[[Connection, str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
     """Restore a state folder from a backup, whole or not at all; refused while a proxy uses it.
 
     Files that the backup does not have are removed. `check` is called with the backup's store, name and time before
-    anything is replaced; a sqlite3.Error from it refuses the restore. Raises BackupError.
+    anything is replaced; a DatabaseError from it refuses the restore. Raises BackupError.
     """
     try:
         if not source.exists():
@@ -125,17 +127,17 @@ def _copy(content: IO[bytes], path: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_store(path: Path, check: Callable[[sqlite3.Connection], object]) -> None:
+def _check_store(path: Path, check: Callable[[Connection], object]) -> None:
     """Check the store for corruption, if there is one, and call `check` with it. Raises BackupError."""
     if not path.exists():
         return
     try:
-        with closing(sqlite3.connect(path)) as store, store:
-            found = store.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise BackupError(f"the store in the backup is damaged: {found}")
+        with open_to_write(path) as store:
+            look_over(store)
             check(store)
-    except sqlite3.Error as error:
+    except CorruptError as error:
+        raise BackupError(f"the store in the backup is damaged: {error}") from error
+    except DatabaseError as error:
         raise BackupError(f"the store in the backup cannot be used: {error}") from error
 
 

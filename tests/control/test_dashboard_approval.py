@@ -13,7 +13,7 @@ import pytest
 from strangler.control.rollout.approval_token import LASTS_S, Approval
 from strangler.core.rollout.machine import NoTransitionError
 from strangler.core.rollout.position import Position
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 from strangler.times import rfc3339
 from tests.control.admin_browser import EVIL, TOKEN, Browser, Open
 from tests.control.rollout_documents import Command, FixedRollouts, look, move, rollout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.evidence.writing import SCHEMA
-from strangler.state.store import Store
+from strangler.store.store import Store
 from tests.factories import route, settings
 
 

@@ -8,7 +8,7 @@ from aiohttp import ClientResponse
 
 from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.core.rollout.machine import NoTransitionError
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Browser, Open
 from tests.control.rollout_documents import FixedRollouts, look, move, rollout
 

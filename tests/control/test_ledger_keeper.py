@@ -18,7 +18,7 @@ from strangler.ipc.messages import LedgerBatch, LedgerSum
 from strangler.ledger import stored
 from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 from tests import factories as f
 from tests.control.control import in_force
 

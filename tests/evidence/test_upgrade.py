@@ -17,7 +17,8 @@ from strangler.evidence.index import IndexState
 from strangler.evidence.reading import Filters
 from strangler.evidence.tables import SCHEMA, is_earlier, prepare, upgrade
 from strangler.evidence.writing import store_findings
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.store import Store
 from tests.evidence.pairs import NOON, match, sample
 from tests.factories import route, settings
 
@@ -102,7 +103,7 @@ def write_earlier(connection: sqlite3.Connection) -> None:
 
 
 @pytest.fixture(params=["upgraded", "read"])
-def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
     """A store of the version before: upgraded, or read by a connection that cannot write."""
     path = tmp_path / "strangler.db"
     with closing(sqlite3.connect(path)) as made, made:
@@ -116,7 +117,7 @@ def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.
         yield connection
 
 
-def test_its_evidence_is_that_of_the_unnamed_release(earlier: sqlite3.Connection) -> None:
+def test_its_evidence_is_that_of_the_unnamed_release(earlier: Connection) -> None:
     found = reading.readiness(earlier, "orders", {}, GATE, TODAY)
     assert (found.release, found.pairs, found.matches, found.set_aside) == (None, 5, 3, 1)
     assert found.endpoints == {_ENDPOINT: 5, "POST /api/orders": 0}
@@ -142,7 +143,7 @@ def test_its_evidence_is_that_of_the_unnamed_release(earlier: sqlite3.Connection
     assert (release.name, release.is_current, release.pairs) == ("", True, 6)
 
 
-def test_what_it_calls_fixed_waits_for_proof(earlier: sqlite3.Connection) -> None:
+def test_what_it_calls_fixed_waits_for_proof(earlier: Connection) -> None:
     (claim,) = reading.readiness(earlier, "orders", {}, GATE, TODAY).claims
     assert (claim.signature, claim.endpoint, claim.pairs) == (_B, _ENDPOINT, 1)
     assert claim.needed >= 30
@@ -174,7 +175,7 @@ def test_nothing_is_done_by_halves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda item: None, lambda item: item.executescript(SCHEMA)], ids=["none", "this one"])
-def test_only_a_store_of_the_version_before_is_upgraded(make: Callable[[sqlite3.Connection], Any]) -> None:
+def test_only_a_store_of_the_version_before_is_upgraded(make: Callable[[Connection], Any]) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         make(connection)
         assert not upgrade(connection)

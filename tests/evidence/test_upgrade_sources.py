@@ -14,6 +14,7 @@ from strangler.evidence.index import IndexState
 from strangler.evidence.reading import Filters
 from strangler.evidence.tables import SCHEMA, is_earlier, prepare, upgrade
 from strangler.evidence.writing import store_findings
+from strangler.store.connection import Connection
 from tests.evidence.pairs import NOON, match
 from tests.evidence.test_upgrade import GATE, TODAY, write_earlier
 
@@ -23,7 +24,7 @@ _PRICE, _NOTE, _AT = "a" * 16, "b" * 16, "c" * 16
 
 
 @pytest.fixture(params=["upgraded", "read"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
     """A store of the version before: upgraded, or read by a connection that cannot write."""
     path = tmp_path / "strangler.db"
     with closing(sqlite3.connect(path)) as made:
@@ -37,7 +38,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.C
         yield connection
 
 
-def test_its_evidence_is_that_of_shadows(before: sqlite3.Connection) -> None:
+def test_its_evidence_is_that_of_shadows(before: Connection) -> None:
     found = reading.readiness(before, "orders", {}, GATE, TODAY)
     assert (found.release, found.pairs, found.set_aside, found.sources) == ("v2", 6, 1, (LIVE,))
     assert found.notes == []
@@ -57,7 +58,7 @@ def test_its_evidence_is_that_of_shadows(before: sqlite3.Connection) -> None:
     assert reading.noise_counts(before, "orders")[0].noise_pairs == 1
 
 
-def test_its_claims_go_on_where_they_were_and_begin_for_replays(before: sqlite3.Connection) -> None:
+def test_its_claims_go_on_where_they_were_and_begin_for_replays(before: Connection) -> None:
     (claim,) = reading.readiness(before, "orders", {}, GATE, TODAY).claims
     assert (claim.signature, claim.pairs) == (_NOTE, 2)
     rows = before.execute("SELECT source, pairs, needed FROM claims WHERE release = 'v2' ORDER BY source").fetchall()

@@ -17,7 +17,7 @@ from strangler.control.events.delivery import Delivery
 from strangler.control.events.event import Kind, event
 from strangler.control.events.kafka import MAX_COMPARISONS, Kafka, KafkaComparisons
 from strangler.core.settings import KafkaSettings
-from strangler.state.store import Store
+from strangler.store.store import Store
 from tests.e2e.serving import Proxy, legacy
 from tests.e2e.shadowing import says, stage
 from tests.kafka.broker import Broker, require_jars

@@ -10,10 +10,12 @@ import pytest
 
 from strangler.core.documents import LedgerImportRequest
 from strangler.core.ledger.counts import hour_of
+from strangler.evidence.reading import reader
 from strangler.ledger import stored
 from strangler.ledger.actions import apply_import, fold, ignore, own
 from strangler.ledger.ledger_state import MAX_HOURS, LedgerState
-from strangler.state.database import connect, transaction
+from strangler.state.files import STORE
+from strangler.store.sqlite import connect, transaction
 from tests import factories as f
 from tests.ledger.ledgers import DAY, NOW, QUIET, called, sum_of
 
@@ -191,8 +193,10 @@ def test_content_that_cannot_be_read_is_left_out_and_the_rest_lives(
 
 
 def test_a_store_of_an_earlier_version_has_no_ledger_yet(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as connection:
-        assert stored.load(connection) == LedgerState()
+    (tmp_path / STORE).touch()
+    with reader(tmp_path) as connection:
+        loaded = stored.load(connection)
+    assert (loaded.rows.rows, loaded.stored, loaded.meta) == ({}, set(), {})
 
 
 def test_names_of_routes_come_from_the_settings_alone(kept: Kept) -> None:

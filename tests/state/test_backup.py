@@ -27,6 +27,8 @@ from strangler.state.kill_switch import KilledRoute, KillSwitchState
 from strangler.state.pending_restore import DRAFT, MANIFEST, READY, finish
 from strangler.state.restore import Restored
 from strangler.state.restore import restore as restore_backup
+from strangler.store.connection import Connection
+from strangler.store.sqlite import transaction
 
 ON = KillSwitchState(True, "a test", "2026-11-23T08:00:00.000Z", {"orders": KilledRoute("slow", None)})
 
@@ -38,9 +40,10 @@ def backup(folder: Path, target: Path) -> Backup:
 def restore(folder: Path, source: Path, actor: str) -> Restored:
     """Restore the folder, and note in the store who did it, as the command does."""
 
-    def note(store: sqlite3.Connection, detail: str) -> None:
+    def note(store: Connection, detail: str) -> None:
         prepare(store)
-        write_audit(store, time.time(), actor, "state restore", "", "", detail)
+        with transaction(store):
+            write_audit(store, time.time(), actor, "state restore", "", "", detail)
 
     return restore_backup(folder, source, note)
 

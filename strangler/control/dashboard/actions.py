@@ -20,7 +20,7 @@ from strangler.core.documents import SignatureRow
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
 from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
 from strangler.ledger.actions import LedgerError
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 from strangler.times import utc_day
 
 _STATES: Final = ("known", "fixed", "accepted")

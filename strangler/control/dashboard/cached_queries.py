@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from strangler.core.documents import AuditEntry, SignatureDocument, SignatureRow, VerdictDocument
@@ -15,7 +14,8 @@ from strangler.evidence.former_ids import present_id
 from strangler.evidence.hints import EndpointHint, endpoint_hints
 from strangler.evidence.reading import Filters, NoEvidenceError
 from strangler.evidence.reviews import OPEN_STATES
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.store import Store
 from strangler.times import utc_day
 
 INBOX_S = 2.0

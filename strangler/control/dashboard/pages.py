@@ -30,7 +30,7 @@ from strangler.evidence.side_by_side import sides
 from strangler.evidence.writing import STATES
 from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state.kill_switch import KillSwitchState
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 MAX_SIGNATURES = 300
 """The most rows on one page."""

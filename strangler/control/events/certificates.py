@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Final
 
 import msgspec
@@ -16,8 +15,9 @@ from strangler.control.reload import InForce
 from strangler.control.totals import Key
 from strangler.core.listener_settings import EXPIRES_SOON_S
 from strangler.core.settings import Settings
-from strangler.state.database import read_meta, write_meta
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
+from strangler.store.store import Store, StoreError
 from strangler.times import rfc3339
 
 LOOK_EVERY_S: Final = 60.0

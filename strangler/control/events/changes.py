@@ -10,7 +10,7 @@ from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ipc.messages import BreakerChanged
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 
 class ChangeEvents:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from sqlite3 import Connection
 from typing import Final, Protocol
 
 import structlog
@@ -17,7 +16,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from strangler.control.events import outbox
 from strangler.control.events.outbox import Standing, Stored
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 5.0
 """The pause without a hint that there is something new, for example after the store failed."""

@@ -20,7 +20,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import Follower, InForce
 from strangler.core.documents import EventsStatus, QueueStatus
 from strangler.core.settings import Settings
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 
 
 @dataclass(frozen=True, slots=True)

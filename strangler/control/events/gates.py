@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from sqlite3 import Connection
 from typing import Final
 
 import msgspec
@@ -26,8 +25,10 @@ from strangler.core.settings import GateSettings, Settings
 from strangler.evidence import queries
 from strangler.evidence.audits import has_forced
 from strangler.evidence.reading import CorruptEvidenceError, NoEvidenceError, ask
-from strangler.state.database import read_meta, write_meta
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
+from strangler.store.store import Store, StoreError
+from strangler.store.upsert import replaced
 from strangler.times import utc_day
 
 SCHEMA: Final = """
@@ -206,7 +207,11 @@ def store_rollouts(
         if is_new or passed.get(name) != before.passed.get(name):
             at = now if is_new else before.times[name]
             texts = msgspec.json.encode(rollout).decode(), _text(passed.get(name))
-            connection.execute("INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?)", (name, at, *texts))
+            connection.execute(
+                f"""INSERT INTO rollouts VALUES (?, ?, ?, ?)
+                ON CONFLICT (route) DO UPDATE SET {replaced("at", "content", "passed")}""",  # noqa: S608 - our own words
+                (name, at, *texts),
+            )
 
 
 def _text(passed: PassedGate | None) -> str:

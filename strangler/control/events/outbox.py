@@ -8,7 +8,6 @@ An event that is deleted before a sink has taken it counts as lost for that sink
 kept.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +16,8 @@ import msgspec
 
 from strangler.control.events.event import Event, Kind, encode
 from strangler.core.documents import DeadLetter, EventDocument, StoredEvent
+from strangler.store.connection import Connection
+from strangler.store.upsert import replaced
 
 MAX_KEPT: Final = 10_000
 KEPT_S: Final = 30 * 86400.0
@@ -60,29 +61,29 @@ class Standing:
     last_dead: str | None  # why the last one was refused
 
 
-def insert(connection: sqlite3.Connection, events: Iterable[Event], run: str, source: str) -> None:
+def insert(connection: Connection, events: Iterable[Event], run: str, source: str) -> None:
     """Store events; an event that is there already stays as it is."""
     connection.executemany(
-        "INSERT OR IGNORE INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)",
+        """INSERT INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO NOTHING""",
         [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events],
     )
 
 
-def register(connection: sqlite3.Connection, sinks: Iterable[str]) -> None:
+def register(connection: Connection, sinks: Iterable[str]) -> None:
     """Set the known sinks. A new sink starts with the next event; the position of a removed sink is deleted."""
     wanted = set(sinks)
     known = {row[0] for row in connection.execute("SELECT sink FROM event_sinks")}
     for sink in wanted - known:
         connection.execute(
-            "INSERT INTO event_sinks (sink, position) "
-            "VALUES (?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0))",
+            "INSERT INTO event_sinks (sink, position) VALUES (?, (SELECT coalesce(max(seq), 0) FROM events))",
             (sink,),
         )
     for sink in known - wanted:
         connection.execute("DELETE FROM event_sinks WHERE sink = ?", (sink,))
 
 
-def pending(connection: sqlite3.Connection, sink: str, most: int) -> list[Stored]:
+def pending(connection: Connection, sink: str, most: int) -> list[Stored]:
     """Return the next events for a sink, oldest first."""
     rows = connection.execute(
         """
@@ -94,44 +95,48 @@ def pending(connection: sqlite3.Connection, sink: str, most: int) -> list[Stored
     return [Stored(*row) for row in rows]
 
 
-def settle(
-    connection: sqlite3.Connection, sink: str, done: Sequence[Stored], dead: Mapping[int, str], now: float
-) -> None:
+def settle(connection: Connection, sink: str, done: Sequence[Stored], dead: Mapping[int, str], now: float) -> None:
     """Record that a sink has settled these events. `dead`: by `seq`, why it refused some for good."""
     connection.execute(
-        "UPDATE event_sinks SET position = max(position, ?), delivered = delivered + ? WHERE sink = ?",
-        (done[-1].seq, len(done) - len(dead), sink),
+        """UPDATE event_sinks SET position = CASE WHEN position < ? THEN ? ELSE position END, delivered = delivered + ?
+        WHERE sink = ?""",
+        (done[-1].seq, done[-1].seq, len(done) - len(dead), sink),
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO event_dead VALUES (?, ?, ?, ?, ?)",
+        f"""INSERT INTO event_dead VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (sink, seq) DO UPDATE SET {replaced("died", "reason", "body")}""",  # noqa: S608 - our own words
         [(sink, delivery.seq, now, dead[delivery.seq], delivery.body) for delivery in done if delivery.seq in dead],
     )
     connection.execute(
         """
-        DELETE FROM event_dead WHERE sink = ?1 AND seq NOT IN (
-            SELECT seq FROM event_dead WHERE sink = ?1 ORDER BY seq DESC LIMIT ?2)
+        DELETE FROM event_dead WHERE sink = ? AND seq NOT IN (
+            SELECT seq FROM event_dead WHERE sink = ? ORDER BY seq DESC LIMIT ?)
         """,
-        (sink, MAX_DEAD),
+        (sink, sink, MAX_DEAD),
     )
 
 
-def prune(connection: sqlite3.Connection, now: float, max_kept: int = MAX_KEPT) -> None:
+def prune(connection: Connection, now: float, max_kept: int = MAX_KEPT) -> None:
     """Delete events that are too old or too many; for a sink that had not taken them, they count as lost."""
-    (cut,) = connection.execute(
-        """
-        SELECT max(
-            coalesce((SELECT seq FROM events ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
-            coalesce((SELECT max(seq) FROM events WHERE at < ?), 0))
-        """,
-        (max_kept, now - KEPT_S),
-    ).fetchone()
-    connection.execute("DELETE FROM events WHERE seq <= ?", (cut,))
-    connection.execute(
-        "UPDATE event_sinks SET lost = lost + (?1 - position), position = ?1 WHERE position < ?1", (cut,)
+    cut = max(
+        connection.execute(
+            """
+            SELECT coalesce((SELECT seq FROM events ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
+                coalesce((SELECT max(seq) FROM events WHERE at < ?), 0)
+            """,
+            (max_kept, now - KEPT_S),
+        ).fetchone()
     )
+    connection.execute(
+        """UPDATE event_sinks SET position = ?,
+            lost = lost + (SELECT count(*) FROM events WHERE seq > position AND seq <= ?)
+        WHERE position < ?""",
+        (cut, cut, cut),
+    )
+    connection.execute("DELETE FROM events WHERE seq <= ?", (cut,))
 
 
-def standings(connection: sqlite3.Connection) -> dict[str, Standing]:
+def standings(connection: Connection) -> dict[str, Standing]:
     """Return the standing of each sink."""
     rows = connection.execute(
         """
@@ -144,16 +149,17 @@ def standings(connection: sqlite3.Connection) -> dict[str, Standing]:
     return {sink: Standing(*standing) for sink, *standing in rows}
 
 
-def open_breakers(connection: sqlite3.Connection, run: str) -> set[str]:
+def open_breakers(connection: Connection, run: str) -> set[str]:
     """Return the upstreams whose last breaker event in this run of the supervisor is an opening."""
     rows = connection.execute(
-        "SELECT subject, type, max(seq) FROM events WHERE run = ? AND type IN (?, ?) GROUP BY subject",
+        """SELECT subject, type FROM events WHERE seq IN (
+            SELECT max(seq) FROM events WHERE run = ? AND type IN (?, ?) GROUP BY subject)""",
         (run, Kind.BREAKER_OPENED.value, Kind.BREAKER_CLOSED.value),
     )
-    return {subject for subject, kind, _ in rows if kind == Kind.BREAKER_OPENED}
+    return {subject for subject, kind in rows if kind == Kind.BREAKER_OPENED}
 
 
-def read(connection: sqlite3.Connection, after: int, since: float, most: int) -> list[StoredEvent]:
+def read(connection: Connection, after: int, since: float, most: int) -> list[StoredEvent]:
     """Return events after a `seq` and since a Unix time, oldest first."""
     rows = connection.execute(
         "SELECT seq, body FROM events WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?", (after, since, most)
@@ -161,7 +167,7 @@ def read(connection: sqlite3.Connection, after: int, since: float, most: int) ->
     return [StoredEvent(seq, msgspec.json.decode(body, type=EventDocument)) for seq, body in rows]
 
 
-def dead_letters(connection: sqlite3.Connection, most: int) -> list[DeadLetter]:
+def dead_letters(connection: Connection, most: int) -> list[DeadLetter]:
     """Return the events that sinks refused for good, newest first."""
     rows = connection.execute(
         "SELECT sink, seq, died, reason, body FROM event_dead ORDER BY died DESC, seq DESC LIMIT ?", (most,)

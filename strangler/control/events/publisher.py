@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from sqlite3 import Connection
 from typing import Any, Final
 
 import structlog
@@ -13,7 +12,8 @@ from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.outbox import Standing
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 
 MAX_UNWRITTEN: Final = 1000
 """The most events that wait while the store cannot be written. The oldest are dropped first; the log has them."""

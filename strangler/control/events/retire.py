@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +16,9 @@ from strangler.control.reload import InForce
 from strangler.control.totals import TotalsState
 from strangler.core.retire_settings import BrownoutSettings, RetireSettings, utc_stamp
 from strangler.core.settings import RouteSettings, Settings
-from strangler.state.database import read_meta, write_meta
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
+from strangler.store.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 1.0
 

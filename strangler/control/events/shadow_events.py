@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
@@ -23,8 +22,9 @@ from strangler.evidence import queries
 from strangler.evidence.findings import Finding
 from strangler.evidence.reading import NoEvidenceError, ask
 from strangler.evidence.stopped_routes import StopChange
-from strangler.state.database import read_meta, write_meta
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
+from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
 
 READY_EVERY_S: Final = 60.0

@@ -14,7 +14,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.core.documents import SinkStatus
 from strangler.core.settings import EventSettings
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 log = structlog.get_logger()
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +16,9 @@ from strangler.core.documents import SlowEndpoint
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
 from strangler.evidence.findings import Finding
-from strangler.state.database import read_meta, write_meta
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.meta import read_meta, write_meta
+from strangler.store.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 60.0
 MAX_LISTED: Final = 20

@@ -1,13 +1,13 @@
 """The gates of routes that climb together: all of them must hold."""
 
 from collections.abc import Sequence
-from sqlite3 import Connection
 
 from strangler.core.gate import Verdict, worst
 from strangler.core.settings import RouteSettings, Settings
 from strangler.evidence import queries
 from strangler.evidence.reading import NoEvidenceError, ask
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.store import Store
 from strangler.times import utc_day
 
 

@@ -38,7 +38,7 @@ from strangler.evidence import stored_rollouts
 from strangler.evidence.findings import Finding
 from strangler.ipc.messages import RolloutBatch
 from strangler.state.kill_switch import KillSwitchState
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 
 MOVE_EVERY_S: Final = 1.0
 

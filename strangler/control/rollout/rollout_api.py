@@ -10,7 +10,7 @@ from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.core.documents import RolloutRequest
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 
 
 class Control(Protocol):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
-from sqlite3 import Connection
 from typing import Final, Protocol
 
 from strangler.control.events.event import Event
@@ -12,7 +11,8 @@ from strangler.control.rollout.climbs import ClimbsState
 from strangler.evidence import stored_rollouts
 from strangler.evidence.audits import write_audit
 from strangler.evidence.stored_rollouts import StoredPosition
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 
 SAVE_COUNTS_EVERY_S: Final = 5.0
 """How often counts are stored that nothing was decided by yet: a killed control loses those of this time."""

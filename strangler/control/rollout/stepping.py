@@ -13,7 +13,7 @@ from strangler.core.gate import Verdict
 from strangler.core.rollout.advance import advance, needs_gate
 from strangler.core.rollout.evidence import Numbers, StepCounts
 from strangler.core.time_buckets import BOUNDS_S
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 
 class RolloutStepping:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from sqlite3 import Connection
 from typing import Protocol
 
 import msgspec
@@ -36,7 +35,8 @@ from strangler.evidence.reviews import MAX_MARKED, Marked, Review, mark
 from strangler.evidence.writing import STATES
 from strangler.ledger.ledger_excerpt import excerpt
 from strangler.ledger.ledger_queries import Filters as LedgerFilters
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
 
 MAX_BULK_BYTES = 1024 * 1024

@@ -19,7 +19,7 @@ from strangler.control.shadow.writer import FindingWriter
 from strangler.core.settings import Settings
 from strangler.evidence.index import IndexState
 from strangler.evidence.stored_releases import Changed, ReleasesState
-from strangler.state.store import Store
+from strangler.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

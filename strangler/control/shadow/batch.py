@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection
 
 from strangler.control.events.event import Event
 from strangler.control.shadow.listener import EvidenceListener
@@ -21,7 +20,8 @@ from strangler.evidence.retention import drop_evidence, prune, set_aside
 from strangler.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
 from strangler.evidence.stored_releases import Release, save_releases
 from strangler.evidence.writing import store_findings
-from strangler.state.database import look_over
+from strangler.store.connection import Connection
+from strangler.store.sqlite import look_over
 from strangler.times import utc_day
 
 

@@ -10,7 +10,7 @@ from strangler.control.shadow.runner import ShadowRunner
 from strangler.control.shadow.writer import FindingWriter
 from strangler.evidence.findings import Finding
 from strangler.evidence.stored_releases import ReleasesState
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 
 
 class EvidenceActions:

@@ -7,7 +7,6 @@ many routes change, a figure is some seconds old. A route without evidence costs
 import asyncio
 import time
 from datetime import date
-from sqlite3 import Connection
 from typing import Final
 
 import structlog
@@ -18,7 +17,8 @@ from strangler.core.documents import MatchFigures
 from strangler.core.settings import Settings
 from strangler.evidence import reading
 from strangler.evidence.judging import Matches
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.store import Store
 from strangler.times import utc_day
 
 LOOK_EVERY_S: Final = 1.0

@@ -1,12 +1,12 @@
 """The listener to what comparisons show."""
 
 from collections.abc import Sequence
-from sqlite3 import Connection
 from typing import Protocol
 
 from strangler.control.events.event import Event
 from strangler.evidence.findings import Finding
 from strangler.evidence.stopped_routes import StopChange
+from strangler.store.connection import Connection
 
 
 class EvidenceListener(Protocol):

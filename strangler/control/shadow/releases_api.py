@@ -13,7 +13,7 @@ from strangler.core.settings import Settings
 from strangler.evidence import queries, reading
 from strangler.evidence.reading import NoEvidenceError
 from strangler.evidence.stored_releases import name_problem, set_aside_problem
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 
 
 class Slowness(Protocol):

@@ -14,7 +14,7 @@ from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.core.documents import MAX_REPLAY_BYTES, ReplaysDocument, ReplaysRequest
 from strangler.core.settings import Settings
 from strangler.evidence.replayed import ReplayedError, decoded, unknown_routes
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 
 RETRY_AFTER_S: Final = 1
 READ_S: Final = 30.0

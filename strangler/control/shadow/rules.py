@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from sqlite3 import Connection
 
 import msgspec
 
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
+from strangler.store.connection import Connection
 from strangler.times import utc_day
 
 DEAD_AFTER = 1000
@@ -48,6 +48,6 @@ def rule_text(rule: AcceptRule) -> str:
 def store_rules(connection: Connection, reports: Mapping[str, RuleReport]) -> None:
     """Store the reports of some routes."""
     connection.executemany(
-        "INSERT OR REPLACE INTO rule_uses VALUES (?, ?)",
+        "INSERT INTO rule_uses VALUES (?, ?) ON CONFLICT (route) DO UPDATE SET content = excluded.content",
         [(route, msgspec.json.encode(report).decode()) for route, report in reports.items()],
     )

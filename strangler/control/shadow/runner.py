@@ -28,7 +28,7 @@ from strangler.evidence.index import IndexState
 from strangler.evidence.stored_releases import ReleasesState
 from strangler.ipc.messages import Captured
 from strangler.state.kill_switch import KillSwitchState
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 
 CREDITS_EVERY_S = 0.05
 

@@ -20,7 +20,7 @@ from strangler.evidence.index import IndexState
 from strangler.evidence.replayed import of_release
 from strangler.evidence.stopped_routes import load_stops
 from strangler.evidence.stored_releases import ReleasesState, load_releases
-from strangler.state.store import Store, StoreError
+from strangler.store.store import Store, StoreError
 
 STORE_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0

@@ -21,7 +21,7 @@ from strangler.control.totals import TotalsState
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import BreakerChanged
-from strangler.state.store import Store
+from strangler.store.store import Store
 from tests.factories import route, settings
 
 RUN = "run-1"

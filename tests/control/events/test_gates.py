@@ -18,7 +18,7 @@ from strangler.core.settings import GateSettings, Settings
 from strangler.evidence.audits import FORCED, shift_text, write_audit
 from strangler.evidence.index import IndexState
 from strangler.evidence.writing import store_findings
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 from tests.control.control import control_of, in_force
 from tests.evidence.pairs import match
 

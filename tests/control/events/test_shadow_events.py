@@ -21,7 +21,7 @@ from strangler.core.settings import GateSettings, Settings
 from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.writing import SCHEMA, set_state, store_findings
-from strangler.state.store import Store
+from strangler.store.store import Store
 from tests.control.control import in_force
 from tests.evidence.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings, shadow

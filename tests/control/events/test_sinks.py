@@ -18,7 +18,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.totals import TotalsState
 from strangler.core.settings import EventSettings, KafkaSettings
-from strangler.state.store import Store
+from strangler.store.store import Store
 from tests.control.control import in_force
 from tests.factories import settings
 from tests.http1.scripted import ScriptedUpstream, refused_port, responding, send

@@ -20,7 +20,8 @@ from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery, Done, Patience
 from strangler.control.events.event import Kind, event
 from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, signature, webhook_secret
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.store import Store
 from tests.served import served
 
 SECRET = b"0123456789abcdef01234567"
@@ -177,7 +178,7 @@ async def test_a_receiver_that_is_away_is_told_of_and_waited_for(store: Store, h
 async def test_a_store_that_fails_meanwhile_loses_nothing(store: Store, hook: HookState) -> None:
     await put(store, 1)
 
-    def fail(connection: sqlite3.Connection) -> None:
+    def fail(connection: Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     with pytest.raises(Exception, match="disk"):

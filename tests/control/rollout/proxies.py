@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,7 +26,8 @@ from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ipc.messages import RolloutArm, RolloutBatch, RolloutCaller, RolloutCounts, encode_settings
 from strangler.state import kill_switch, rollout_file
 from strangler.state.files import STORE
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 from tests.factories import route, settings
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from strangler.core.settings import AggregatePart
 from strangler.state import rollout_file
 from strangler.state.files import ROLLOUTS, STORE
 from strangler.state.kill_switch import KilledRoute, KillSwitchState
-from strangler.state.store import StoreError
+from strangler.store.store import StoreError
 from tests.control.rollout.proxies import Killed, Proxy, rolled, with_plan
 from tests.core.rollout.draws import BAD, GOOD, NOTHING
 from tests.evidence.pairs import match

@@ -1,6 +1,5 @@
 """The parts of shadows without workers, and a listener that keeps what it is told."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +19,8 @@ from strangler.core.settings import Settings
 from strangler.evidence.findings import Finding
 from strangler.evidence.stopped_routes import StopChange
 from strangler.state.kill_switch import OFF
-from strangler.state.store import Store
+from strangler.store.connection import Connection
+from strangler.store.store import Store
 
 
 @dataclass(slots=True)
@@ -33,10 +33,10 @@ class RecordingListener:
     """Reasons; `resumed` for the end of a halt."""
     releases: list[tuple[str, str]] = field(default_factory=list)
 
-    def insert_signatures(self, connection: sqlite3.Connection, now: float) -> list[Event]:
+    def insert_signatures(self, connection: Connection, now: float) -> list[Event]:
         return self.events.insert_signatures(connection, now)
 
-    def insert_stops(self, connection: sqlite3.Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
+    def insert_stops(self, connection: Connection, changes: Sequence[StopChange], now: float) -> list[Event]:
         return self.events.insert_stops(connection, changes, now)
 
     def on_stored(self, events: Sequence[Event]) -> None:

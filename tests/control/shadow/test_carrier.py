@@ -17,7 +17,7 @@ from strangler.evidence.former_ids import present_id
 from strangler.evidence.index import IndexState
 from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.evidence.writing import set_state, store_findings
-from strangler.state.store import Store
+from strangler.store.store import Store
 from tests.control.control import control_of, in_force
 from tests.control.shadow.rig import begun, rig_of
 from tests.evidence.pairs import captured, finding_of, json_response, match

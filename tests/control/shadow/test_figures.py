@@ -16,7 +16,7 @@ from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.stored_releases import name_release
 from strangler.evidence.writing import SCHEMA, set_state, store_findings
-from strangler.state.store import Store
+from strangler.store.store import Store
 from strangler.times import utc_day
 from tests.control.control import in_force
 from tests.evidence.pairs import NOON, match, mismatch, seen

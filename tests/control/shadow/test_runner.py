@@ -17,7 +17,8 @@ from strangler.core.settings import EvidenceSettings, RouteSettings, TlsSettings
 from strangler.evidence.stored_releases import current_release
 from strangler.evidence.writing import SCHEMA
 from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
-from strangler.state.store import Store, StoreError
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 from tests.certificates import make_ca
 from tests.control.control import in_force
 from tests.control.shadow.rig import Rig, begun
@@ -103,7 +104,7 @@ async def test_lines_are_written_once_however_often_the_batch_is_tried(store: St
         is_commit = action == sqlite3.SQLITE_TRANSACTION and word == "COMMIT"
         return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
 
-    assert store._connection is not None
+    assert isinstance(store._connection, sqlite3.Connection)
     store._connection.set_authorizer(authorize)  # the lines are written by then; the next connection has none
     rig.parts.writer.add(replace(mismatch(), line=b"{}\n"))
     journal = store.folder / "shadow-diffs.jsonl"
@@ -137,7 +138,7 @@ async def test_a_reset_that_cannot_be_stored_changes_nothing(store: Store) -> No
     rig.parts.writer.add(match())
     await rig.parts.runner.store()
 
-    def readonly(connection: sqlite3.Connection) -> None:
+    def readonly(connection: Connection) -> None:
         connection.execute("PRAGMA query_only = ON")
 
     await store.call(readonly)
@@ -165,7 +166,7 @@ async def test_a_release_is_named_while_responses_go_on_to_name_it(
     rig = await begun(store, IN_FORCE)
     call = store.call
 
-    async def call_while_one_comes(work: Callable[[sqlite3.Connection], object]) -> object:
+    async def call_while_one_comes(work: Callable[[Connection], object]) -> object:
         rig.parts.releases.see(ORDERS, Response(200), time.time(), time.time())
         return await call(work)
 
@@ -176,7 +177,7 @@ async def test_a_release_is_named_while_responses_go_on_to_name_it(
 
 async def test_a_release_that_cannot_be_stored_is_named_all_the_same(store: Store) -> None:
     rig = await begun(store, IN_FORCE)
-    await store.call(lambda connection: connection.execute("PRAGMA query_only = ON").close())
+    await store.call(lambda connection: connection.execute("PRAGMA query_only = ON").fetchall())
     with pytest.raises(StoreError):
         await rig.parts.evidence.name_release("orders", "1")
     assert rig.parts.releases.current("orders") == "1"

@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from strangler.control.stored_metrics import load_metrics, save_metrics
 from strangler.control.totals import RETIRED, Batch, Row
 from strangler.evidence.reading import CorruptEvidenceError, ask
-from strangler.state import store as stores
-from strangler.state.store import Store, StoreError
+from strangler.store import store as stores
+from strangler.store.connection import Connection
+from strangler.store.store import Store, StoreError
 
 KEY = ("strangler_attempts_total", ("legacy", "2xx"))
 ROWS = [Row("a", KEY, (3.0,)), Row(RETIRED, KEY, (1.0, 2.5))]
@@ -166,7 +167,7 @@ async def test_a_file_that_is_moved_away_in_use_is_followed_by_a_new_one(store: 
 
 
 async def test_a_problem_is_over_when_something_can_be_written_not_when_it_can_be_read(store: Store) -> None:
-    def refuse_writes(connection: sqlite3.Connection) -> None:
+    def refuse_writes(connection: Connection) -> None:
         connection.execute("CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT raise(ABORT, 'no room'); END")
 
     await save(store, ROWS)
@@ -190,7 +191,7 @@ async def test_a_folder_that_cannot_be_used_is_a_problem_until_it_can(store: Sto
 async def test_a_full_disk_is_a_problem_and_nothing_is_half_stored(store: Store) -> None:
     await save(store, ROWS)
 
-    def fill(connection: sqlite3.Connection) -> None:
+    def fill(connection: Connection) -> None:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -203,7 +204,7 @@ async def test_a_full_disk_is_a_problem_and_nothing_is_half_stored(store: Store)
 
 
 async def test_a_failing_call_leaves_nothing_behind(store: Store) -> None:
-    def fail(connection: sqlite3.Connection) -> None:
+    def fail(connection: Connection) -> None:
         connection.execute("DELETE FROM numbers")
         raise sqlite3.OperationalError("disk I/O error")
 
@@ -219,18 +220,21 @@ async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it
     monkeypatch.setattr(stores, "TRY_LOG_BYTES", 128 << 10)
     monkeypatch.setattr(stores, "TRY_LOG_EVERY_S", 0.0)
     monkeypatch.setattr(stores, "MAX_LOG_BYTES", 512 << 10)
-    rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
     await save(store, ROWS)
+
+    async def save_many(value: float) -> None:
+        await save(store, [Row("a", (f"strangler_{number}", ("x" * 900,)), (value,)) for number in range(300)])
+
     with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as logs:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM numbers").fetchone()
-        for _ in range(5):
-            await save(store, rows)
+        for turn in range(5):
+            await save_many(float(turn))
         assert store.log_bytes > 512 << 10
         assert f"{path}-wal has grown to " in str(store.log_problem)
         assert store.problem is None
         reader.execute("COMMIT")
-        await save(store, rows)
+        await save_many(5.0)
     assert (store.log_bytes, store.log_problem) == (0, None)
     assert [line["event"] for line in logs] == ["store.log_large", "store.log_bounded"]
 
@@ -238,7 +242,6 @@ async def test_a_reader_that_stays_lets_the_log_grow_which_is_told_once_until_it
 async def test_without_readers_the_log_stays_small(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "TRY_LOG_BYTES", 128 << 10)
     monkeypatch.setattr(stores, "TRY_LOG_EVERY_S", 0.0)
-    rows = [Row("a", (f"strangler_{number}", ("x" * 900,)), (1.0,)) for number in range(300)]
-    for _ in range(10):
-        await save(store, rows)
+    for turn in range(10):
+        await save(store, [Row("a", (f"strangler_{number}", ("x" * 900,)), (float(turn),)) for number in range(300)])
         assert path.with_name(f"{path.name}-wal").stat().st_size <= 128 << 10

@@ -6,7 +6,6 @@ is read from it or written to it until it was moved away or replaced.
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,18 +17,14 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 
-from strangler.state.database import (
-    META_SCHEMA,
-    connect,
-    corruption_text,
-    empty_log,
-    is_corrupt,
-    look_over,
-    transaction,
-)
+from strangler.store import meta
+from strangler.store.connection import Connection
+from strangler.store.errors import CorruptError, DatabaseError
+from strangler.store.meta import write_meta
+from strangler.store.sqlite import connect, corruption_text, empty_log, look_over, transaction, translated
 
-_SCHEMA: Final = f"""
-{META_SCHEMA}
+SCHEMA: Final = f"""
+{meta.SCHEMA}
 CREATE TABLE IF NOT EXISTS numbers (
     instance TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL, vector TEXT NOT NULL,
     PRIMARY KEY (instance, name, labels)
@@ -72,9 +67,7 @@ class _File:
 class Store:
     """Runs each call in the store's thread, in one transaction."""
 
-    def __init__(
-        self, path: Path, schema: str = "", upgrade: Callable[[sqlite3.Connection], object] | None = None
-    ) -> None:
+    def __init__(self, path: Path, schema: str = "", upgrade: Callable[[Connection], object] | None = None) -> None:
         """Take the path and the `schema`. `upgrade` adapts a file of an earlier version when it is opened."""
         self.problem: str | None = None
         """Why nothing can be stored."""
@@ -86,9 +79,9 @@ class Store:
         """Why the log is large. It only costs disk space."""
         self._tried_log = float("-inf")
         self._path = path
-        self._schema = _SCHEMA + schema
+        self._schema = SCHEMA + schema
         self._upgrade = upgrade
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         self._open: _File | None = None
         self._left_alone: _File | None = None
         """The file that was found corrupt, as it was then."""
@@ -99,7 +92,7 @@ class Store:
         """The state folder."""
         return self._path.parent
 
-    async def call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    async def call(self, work: Callable[[Connection], _T]) -> _T:
         """Return the result of `work`. Raises StoreError; nothing of `work` is stored then."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
 
@@ -113,11 +106,11 @@ class Store:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown()
 
-    def _work(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _work(self, work: Callable[[Connection], _T]) -> _T:
         try:
             self._follow_file()
             result = self._transact(work)
-        except (sqlite3.Error, msgspec.DecodeError, OSError) as error:
+        except (DatabaseError, msgspec.DecodeError, OSError) as error:
             self._fail(error)
             raise StoreError(self.problem) from error
         if self.problem is not None:
@@ -131,7 +124,7 @@ class Store:
         now = time.monotonic()
         if self.log_bytes > TRY_LOG_BYTES and self._connection is not None and now - self._tried_log >= TRY_LOG_EVERY_S:
             self._tried_log = now
-            with suppress(sqlite3.Error):  # the next call finds a problem with the file
+            with suppress(DatabaseError):  # the next call finds a problem with the file
                 empty_log(self._connection)
             self.log_bytes = self._measured_log()
         if (self.log_bytes > MAX_LOG_BYTES) is (self.log_problem is None):
@@ -156,10 +149,8 @@ class Store:
     def _try_to_write(self) -> None:
         """End the problem once something can be written: a full disk can still be read."""
         try:
-            self._transact(
-                lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),))
-            )
-        except (sqlite3.Error, OSError) as error:
+            self._transact(lambda connection: write_meta(connection, "tried", str(time.time())))
+        except (DatabaseError, OSError) as error:
             self._fail(error)
             return
         log.info("store.recovered")
@@ -177,12 +168,12 @@ class Store:
             self._disconnect()
             self._open = None
 
-    def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _transact(self, work: Callable[[Connection], _T]) -> _T:
         connection = self._connection or self._connect()
-        with transaction(connection):
+        with translated(), transaction(connection):
             return work(connection)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         """Open the file, and check it if it was not open before."""
         before, self._open = self._open, None
         self._connection = connect(self._path, self._schema, self._upgrade)
@@ -194,7 +185,7 @@ class Store:
 
     def _fail(self, error: Exception) -> None:
         self._disconnect()
-        if not is_corrupt(error):
+        if not isinstance(error, CorruptError):
             if self.problem != str(error):
                 log.error("store.failed", path=str(self._path), reason=str(error))
             self.problem, self.corruption = str(error), None
