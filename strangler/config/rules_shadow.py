@@ -1,11 +1,17 @@
 """Checks of the shadows of a route, and of the gate that judges them."""
 
+from posixpath import normpath
+
 from strangler.config.document import Loc
 from strangler.config.notes import Notes
 from strangler.config.rules_context import RouteContext
 from strangler.config.scalars import SAFE_METHODS
 from strangler.config.schema_routes import Route
+from strangler.config.schema_upstreams import Upstream
+from strangler.config.urls import is_loopback
+from strangler.core.listener_settings import Address
 from strangler.core.routing.arm import LEGACY
+from strangler.core.settings import Url
 from strangler.core.source import REPLAY, SOURCES
 
 
@@ -43,7 +49,7 @@ def _check_sandbox(route: Route, to: str, writes: str, loc: Loc, notes: Notes, c
             "write `writes: sandbox`, or take it out",
             key=True,
         )
-    if to == LEGACY:
+    if to == LEGACY or _is_at_legacy(to, context):
         notes.value(loc, "legacy would run every write twice; name a copy whose data may change")
     else:
         context.check_upstream(to, loc, notes)
@@ -51,6 +57,27 @@ def _check_sandbox(route: Route, to: str, writes: str, loc: Loc, notes: Notes, c
         notes.value(
             loc, "that is the candidate itself, so shadows will write to its data; a sandbox is a copy", "warning"
         )
+
+
+def _is_at_legacy(name: str, context: RouteContext) -> bool:
+    """Return whether an upstream has a URL of legacy, as far as spelling tells: all loopback addresses are one."""
+    upstreams = context.file.upstreams.by_name
+    if name not in upstreams or LEGACY not in upstreams:
+        return False
+    return not _places(upstreams[name]).isdisjoint(_places(upstreams[LEGACY]))
+
+
+def _places(upstream: Upstream) -> set[tuple[str, int, str]]:
+    urls = (*upstream.urls, *([] if upstream.url is None else [upstream.url]))
+    return {_place(url) for url in urls}
+
+
+def _place(url: Url) -> tuple[str, int, str]:
+    path = url.path.rstrip("/")
+    if url.unix_path is not None:
+        return normpath(url.unix_path), 0, path
+    where = Address(url.server_name.lower(), url.port)
+    return ("localhost" if is_loopback(where) else where.host), url.port, path
 
 
 def check_latency(route: Route, loc: Loc, notes: Notes, context: RouteContext) -> None:

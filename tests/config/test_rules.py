@@ -103,6 +103,15 @@ _ERRORS: list[tuple[str, str]] = [
     (route("shadow: {percent: 1, writes: sandbox}"), "shadow.writes is 'sandbox' and shadow.to is missing"),
     (route("shadow: {percent: 1, to: orders}"), "shadow.to has no meaning with shadow.writes 'skip'"),
     (route("shadow: {percent: 1, writes: sandbox, to: legacy}"), "shadow.to is 'legacy'; legacy would run every write twice"),
+    *(
+        (
+            route("shadow: {percent: 1, writes: sandbox, to: copy}").replace(
+                "  orders: {url", f"  copy: {{url: '{url}'}}\n  orders: {{url", 1
+            ),
+            "shadow.to is 'copy'; legacy would run every write twice",
+        )
+        for url in ("http://127.0.0.1:8000", "http://LOCALHOST:8000/", "http://[::1]:8000", "http://localhost.:8000")
+    ),
     (route("shadow: {percent: 1, writes: sandbox, to: ordrs}"), "unknown upstream 'ordrs'; did you mean 'orders'?"),
     (route("compare: {accept: [{path: $.a}, {kind: value}]}"), "compare.accept[1] has neither path, css, header nor status"),
     (route("compare: {accept: [{path: $.a, header: x}]}"), "compare.accept[0] has path and header"),

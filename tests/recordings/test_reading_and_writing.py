@@ -110,6 +110,7 @@ def test_bytes_between_frames_are_passed_over(tmp_path: Path) -> None:
         (b"{}", BadReason.NOT_A_PAIR),
         (b"[]", BadReason.NOT_A_PAIR),
         (msgspec.json.encode(pair()).replace(b'"status":200', b'"status":20'), BadReason.NOT_A_PAIR),
+        (msgspec.json.encode(msgspec.structs.replace(pair(), at=1e300)), BadReason.NOT_A_PAIR),
         (msgspec.json.encode(pair(b"\xff")).replace(b"/w==", b"/w="), BadReason.NOT_A_PAIR),
         (msgspec.json.encode(pair()).replace(b"/orders", b"\\ud800"), BadReason.NOT_JSON),
     ],
