@@ -61,7 +61,11 @@ async def test_requests_go_through_the_proxy_as_those_of_clients(proxy: Proxy) -
     )
     assert code == 1
     assert f"to the proxy at 127.0.0.1:{proxy.port}, as requests of clients, without a mark" in text
-    assert await proxy.metric("strangler_requests_total", route="orders") == 10
+
+    async def has_counted_all() -> bool:  # workers report once a second
+        return await proxy.metric("strangler_requests_total", route="orders") == 10
+
+    await proxy.until(has_counted_all)
 
 
 async def test_without_the_proxy_the_state_folder_takes_the_findings(proxy: Proxy) -> None:

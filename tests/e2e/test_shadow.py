@@ -33,8 +33,9 @@ class TestPairs:
             await on.proxy.get("/api/orders/7?x=1")
             line = await on.line()
         assert list(line) == [
-            *("time", "event", "id", "request_id", "trace_id", "route", "release", "method", "path", "served_by"),
-            *("outcome", "reason", "severity", "signature", "legacy", "candidate", "differences", "accepted"),
+            *("time", "event", "id", "request_id", "trace_id", "route", "release", "source", "method", "path"),
+            *("served_by", "outcome", "reason", "severity", "signature", "legacy", "candidate", "differences"),
+            "accepted",
         ]
         difference = {"in": "body", "path": "$.price", "kind": "type", "severity": "breaking"}
         assert line["differences"] == [difference | {"legacy": "19.99", "candidate": 19.99}]

@@ -119,7 +119,7 @@ def replayed(
             values.put(pair.caller, mark, value)
         filled = substitute(message, values.of(pair.caller), fields)
         assert not filled.unsendable
-        assert not _has_mark(filled.request)
+        assert not _has_mark(filled.request), filled.request
         response = exchange(port, filled.request)
         done.append((filled, response))
         if learns:

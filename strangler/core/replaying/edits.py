@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from strangler.core.replaying.slots import Slot, Span
 
-MARK_WITHIN = re.compile(r"redacted(?::|%3A)[0-9a-f]{8}(?!\w)", re.IGNORECASE)
-"""The mark of a secret, also percent-encoded."""
+MARK_WITHIN = re.compile(r"redacted(?::|%3A)[0-9a-f]{8}", re.IGNORECASE)
+"""The mark of a secret, also percent-encoded. More of the word may follow: a secret may be a part of an id."""
 
 
 def has_mark(body: bytes) -> bool:

@@ -20,10 +20,8 @@ def _in_base64(text: bytes) -> list[bytes]:
     return found
 
 
-MARK: Final = re.compile(
-    rb"redacted(?::|%3[Aa])[0-9a-f]{8}(?![0-9A-Za-z_])|" + b"|".join(map(re.escape, _in_base64(b"redacted:")))
-)
-"""The mark in the place of a secret, also percent-encoded or within Base64."""
+MARK: Final = re.compile(rb"redacted(?::|%3[Aa])[0-9a-f]{8}|" + b"|".join(map(re.escape, _in_base64(b"redacted:"))))
+"""The mark in the place of a secret, also percent-encoded or within Base64; more of a word may follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def test_a_mark_within_a_value() -> None:
         (f"/a?token={MARKED}&u={OTHER}&y=2#f", "/a?y=2#f", ["query:token", "query:u"]),
         ("/a?y=2&token=redacted%3a0a1b2c3d&u=" + OTHER, "/a?y=2", ["query:token", "query:u"]),
         (f"/a?x=1&a={MARKED}&y=2&b={MARKED}&z=3", "/a?x=1&y=2&z=3", ["query:a", "query:b"]),
+        (f"/a?x=1&id=3b52a23f-{MARKED}6652d9", "/a?x=1", ["query:id"]),  # digits of an id that look like a card's
     ],
 )
 def test_a_parameter_with_a_mark_is_left_out(target: str, expected: str, places: list[str]) -> None:
@@ -102,6 +103,13 @@ def test_a_member_with_a_mark_is_left_out(before: str, after: str, places: list[
     done = substitute(request("/a", before, kind="application/json"), CallerValues())
     assert (done.request.body.decode(), [*done.left_out], done.unsendable) == (after, places, ())
     assert fields_of(done)["Content-Length"] == str(len(after))
+
+
+@pytest.mark.parametrize("recorded", [f"3b52-{MARKED}6652d9", f"{MARKED}_x"])
+def test_a_mark_within_a_word_of_a_path_is_never_sent(recorded: str) -> None:
+    assert substitute(request(f"/a/{recorded}"), CallerValues()).unsendable == ("path",)
+    values = learned(("/a", response({"id": recorded}), response({"id": "77e1-99"})))
+    assert sent(values, f"/a/{recorded}").target == b"/a/77e1-99"
 
 
 def test_fields_and_parts_with_a_mark_are_left_out() -> None:

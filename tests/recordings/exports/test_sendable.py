@@ -74,11 +74,12 @@ def test_a_body_that_was_not_kept_whole(body: RecordedBody) -> None:
         (recorded(b"/", (b"Referer", b"http://x/?t=redacted%3A0123abcd")), "header", "Referer"),
         (recorded(b"/", (b"Cookie", b"a=1; s=" + MARK)), "cookie", "s"),
         (recorded(b"/?a=1&t=" + MARK), "query", "t"),
+        (recorded(b"/?a=1&t=3b52-" + MARK + b"a6652d9"), "query", "t"),
         (recorded(b"/", FORM, method="POST", body=b"a=1&p=redacted%3A0123abcd"), "form", "p"),
         (recorded(b"/", JSON, method="POST", body=b'{"a": 1, "p": "' + MARK + b'"}'), "json", "p"),
         (recorded(b"/", method="POST", body=b'{"a": {"p": "Bearer ' + MARK + b'"}}'), "json", "p"),
     ],
-    ids=["header", "Base64", "URL", "cookie", "query", "form", "JSON", "JSON within"],
+    ids=["header", "Base64", "URL", "cookie", "query", "within a word", "form", "JSON", "JSON within"],
 )
 def test_a_redacted_field_is_left_out(pair: RecordedPair, place: Place, name: str) -> None:
     found = made(pair)
@@ -93,7 +94,7 @@ def test_a_mark_within_base64_is_found(offset: int) -> None:
     assert not is_redacted(base64.b64encode(b"x" * offset + b"redacted"))
 
 
-@pytest.mark.parametrize("text", [b"redacted:", b"redacted:0123abc", b"redacted:0123abcde", b"Redacted: 0123abcd"])
+@pytest.mark.parametrize("text", [b"redacted:", b"redacted:0123abc", b"Redacted: 0123abcd"])
 def test_other_words_are_no_mark(text: bytes) -> None:
     assert not is_redacted(text)
     assert made(recorded(b"/", (b"X-A", text))).left_out == ()
