@@ -123,8 +123,8 @@ class RecordedResponse(msgspec.Struct, frozen=True):
 class RecordedPair(msgspec.Struct, frozen=True, kw_only=True):
     """A request, and the response to it; `response` is None if there was none, or none was recorded."""
 
-    at: Annotated[float, msgspec.Meta(ge=0, le=253_402_300_800)]
-    """Unix time of the request, before the year 10,000."""
+    at: Annotated[float, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_800)]
+    """Unix time of the request, in the years 1 to 9999."""
     caller: str
     route: str | None = None
     arm: Arm | None = None
