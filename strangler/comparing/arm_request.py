@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from strangler.core.http.head import RawHeaders
-from strangler.core.http.methods import OVERRIDES
+from strangler.core.http.methods import OVERRIDES, SAFE
 from strangler.core.http.upstream_edits import UpstreamEdits, forwarded_prefix
 from strangler.core.routing.rewrite import Rewrite, rewrite_target
 from strangler.core.settings import UpstreamSettings, Url
@@ -36,6 +36,13 @@ class Outgoing:
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the request changes nothing, by its method and by the fields that override it."""
+        return self.method in SAFE and all(
+            value.upper() in SAFE for name, value in self.headers if name.lower() in OVERRIDES
+        )
 
     def encode(self) -> bytes:
         """Return the bytes to send."""

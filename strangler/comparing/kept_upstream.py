@@ -12,7 +12,6 @@ from strangler.comparing.connector import NoConnectionError, UpstreamConnector
 from strangler.comparing.kept_connection import KeptConnection
 from strangler.core.compare import Response
 from strangler.core.fault import Fault
-from strangler.core.http.methods import SAFE
 from strangler.core.settings import TimeoutSettings, UpstreamSettings, Url
 from strangler.http1.pool import ONCE_S
 from strangler.tls.client_context import ClientTlsState
@@ -65,7 +64,7 @@ class KeptUpstream:
         `may_send` is called once there is a connection; if it is False, nothing is sent and the fault is OPEN. A safe
         request that found its connection closed by the upstream, and got nothing back, is sent once more.
         """
-        is_safe = request.method in SAFE
+        is_safe = request.is_safe
         connection = self._take(caller, request.url, once=not is_safe)
         is_reused = connection is not None
         response = await self._ask(caller, connection, request, timeouts, max_bytes, may_send)

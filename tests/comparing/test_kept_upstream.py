@@ -196,6 +196,15 @@ async def test_a_safe_request_whose_connection_was_closed_meanwhile_is_sent_once
     assert len(to.requests) == 2 + sent_again
 
 
+def test_a_field_that_overrides_the_method_makes_a_write() -> None:
+    def is_safe(*headers: tuple[bytes, bytes]) -> bool:
+        return Outgoing(url("http://127.0.0.1"), b"GET", b"/", headers).is_safe
+
+    assert is_safe((b"Host", b"a"))
+    assert is_safe((b"X-HTTP-Method-Override", b"head"))
+    assert not is_safe((b"X-HTTP-Method-Override", b"GET"), (b"x-http-method-override", b"DELETE"))
+
+
 async def test_a_caller_has_its_connection_until_it_is_released() -> None:
     async with ScriptedUpstream(responding(send(OK))) as to, kept(to.port) as (made, ask):
         await ask("ann")

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from strangler.core.http.head import RequestHead
-from strangler.core.http.methods import SAFE
+from strangler.core.http.methods import is_safe
 from strangler.core.routing.arm import Reason
 from strangler.core.routing.plan import Draw
 from strangler.core.routing.retirement import Clock
@@ -46,7 +46,7 @@ def received_route(
     """
     if _SHADOW in head.fields:
         return Uncompared.SHADOW
-    if head.method not in SAFE:
+    if not is_safe(head):
         return Uncompared.UNSAFE
     plan = snapshot.plan(head, draw, killed, clock, killed_routes)
     route = plan.route

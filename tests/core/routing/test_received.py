@@ -39,6 +39,12 @@ def test_only_safe_methods_that_shadow_names_are_compared(method: str) -> None:
         assert found(made, method) == ("r" if is_compared else "unsafe")
 
 
+def test_a_field_that_overrides_the_method_makes_a_write() -> None:
+    made = route("r", prefix="/r", shadow=shadow(100))
+    assert found(made, fields={"X-HTTP-Method-Override": "head"}) == "r"
+    assert found(made, fields={"X-HTTP-Method-Override": "DELETE"}) == "unsafe"
+
+
 def test_the_arm_that_a_split_gives_does_not_matter() -> None:
     for percent in (0, 50, 100):
         for of in ("legacy", "candidate", "any"):
