@@ -119,6 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # a recording that is sent again
     "replay": {
         "comparing",
+        "config",
         "core",
         "core.compare",
         "core.compare.model",

@@ -9,11 +9,11 @@ from strangler.cli._config import failed
 from strangler.cli._replay_callers import read_callers
 from strangler.cli._terminal import plain
 from strangler.config.edit import unknown_route
-from strangler.config.scalars import did_you_mean
 from strangler.core.replaying.caller_order import Speed, SpeedError, parse_speed
 from strangler.core.replaying.given import read_given
 from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings
+from strangler.replay.destination import unknown_upstream
 from strangler.replay.replay_settings import PROXY, Against, ReplaySettings, Writes
 
 
@@ -68,9 +68,7 @@ def _problems_of_places(options: GivenOptions, config: Path, settings: Settings)
     else:
         yield from (f"--route: {unknown_route(name, names)}" for name in options.routes if name not in names)
     if options.to is not None and options.to != PROXY and options.to not in settings.upstreams:
-        known = [*settings.upstreams, PROXY]
-        way_out = did_you_mean(options.to, known) or f"it may be {', '.join(known)}"
-        yield f"--to: unknown upstream '{options.to}'; {way_out}"
+        yield f"--to: {unknown_upstream(options.to, settings.upstreams)}"
     if options.junit is not None and not options.junit.absolute().parent.is_dir():
         yield f"--junit: there is no folder {options.junit.parent}; make it, or name another file"
 

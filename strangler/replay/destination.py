@@ -1,12 +1,13 @@
 """The place where a request goes: by routes.yaml as it is now, never by what the recording has."""
 
-import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final
 
 from strangler.comparing.dry_runs import DryRuns
 from strangler.comparing.route import ComparedRoute
+from strangler.config.edit import unknown_route
+from strangler.config.scalars import did_you_mean
 from strangler.core.http.methods import SAFE, is_safe
 from strangler.core.routing.arm import AGGREGATE, LEGACY
 from strangler.core.routing.path import Oddity
@@ -36,11 +37,6 @@ class ReplayedRoute(ComparedRoute):
     """One route as a replay uses it."""
 
     dry_runs: DryRuns = field(default_factory=DryRuns)
-
-    @classmethod
-    def made_of(cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"]) -> "ReplayedRoute":
-        compared = ComparedRoute.of(settings, key, values)
-        return cls(**{each.name: getattr(compared, each.name) for each in fields(ComparedRoute)})
 
     @property
     def max_body_bytes(self) -> int:
@@ -75,7 +71,7 @@ class Destinations:
         self._table = Snapshot(settings, 0).table
         self._are_legacy: dict[str, bool] = {}
         values = settings.evidence.values
-        self.routes = {route.name: ReplayedRoute.made_of(route, key, values) for route in settings.routes}
+        self.routes = {route.name: ReplayedRoute.of(route, key, values) for route in settings.routes}
         self._check()
 
     def of(self, head: Request) -> Destination | str:
@@ -134,9 +130,9 @@ class Destinations:
     def _check(self) -> None:
         how = self._how
         for name in sorted(how.routes - self.routes.keys()):
-            raise ReplayError(f"unknown route '{name}'{_meant(name, self.routes)}")
+            raise ReplayError(unknown_route(name, [*self.routes]))
         if how.to not in (None, PROXY) and how.to not in self._settings.upstreams:
-            raise ReplayError(f"unknown upstream '{how.to}'{_meant(str(how.to), self._settings.upstreams)}")
+            raise ReplayError(unknown_upstream(str(how.to), self._settings.upstreams))
         if how.writes is not None and (how.is_self or how.to == PROXY):
             raise ReplayError("--writes: the proxy and --self get safe requests alone: leave it out")
         if how.writes is not None and how.to is not None and self._is_legacy(how.to):
@@ -165,7 +161,8 @@ def _has_writes(route: RouteSettings) -> bool:
     return not methods or any(method.encode() not in SAFE for method in methods)
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean '{near[0]}'?" if near else f"; routes.yaml has: {', '.join(names)}"
+def unknown_upstream(name: str, upstreams: Iterable[str]) -> str:
+    """Return the message about a name that no upstream of routes.yaml has, and that is not the proxy."""
+    known = [*upstreams, PROXY]
+    way_out = did_you_mean(name, known) or f"it may be {', '.join(known)}"
+    return f"unknown upstream '{name}'; {way_out}"

@@ -7,11 +7,11 @@ from strangler.core.listener_settings import ListenerSettings
 from strangler.core.settings import HeaderEdits, Settings, TimeoutSettings, TlsSettings, UpstreamSettings, Url
 from strangler.replay.destination import ReplayError
 from strangler.replay.replay_settings import PROXY
+from strangler.replay.same_server import REACHED_AT
 from strangler.tls.pinned_context import PinnedTlsState
 
 _TIMEOUTS: Final = TimeoutSettings(connect_s=5.0, response_s=120.0, idle_s=120.0)
 """The limits of the proxy itself; its upstreams have theirs, which are reached first."""
-_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def proxy_upstream(settings: Settings, max_idle: int) -> KeptUpstream:
@@ -43,7 +43,7 @@ def _url(listener: ListenerSettings) -> Url:
     address = listener.address
     if address.unix_path is not None:
         return Url("http", "localhost", 80, "", address.unix_path)
-    host = _ANY.get(address.host, address.host)
+    host = REACHED_AT.get(address.host, address.host)
     return Url("http" if listener.tls is None else "https", host, address.port, "")
 
 

@@ -9,8 +9,8 @@ from strangler.core.settings import UpstreamSettings, Url
 Place = tuple[str, int]
 """An address and a port; for a unix socket its real path and 0."""
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Addresses that connect to this machine."""
+REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a listener on all addresses of this machine is reached from it."""
 
 
 def is_same_server(upstream: UpstreamSettings, other: UpstreamSettings) -> bool:
@@ -26,7 +26,7 @@ def places(url: Url) -> frozenset[Place]:
     if url.unix_path is not None:
         return frozenset({(os.path.realpath(url.unix_path), 0)})
     hosts = {url.server_name.lower()}.union(*map(_addresses, {url.host, url.server_name}))
-    return frozenset((_ANY.get(host, host), url.port) for host in hosts)
+    return frozenset((REACHED_AT.get(host, host), url.port) for host in hosts)
 
 
 def _addresses(host: str) -> set[str]:

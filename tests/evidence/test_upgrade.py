@@ -19,6 +19,7 @@ from strangler.evidence.tables import SCHEMA, is_earlier, prepare, upgrade
 from strangler.evidence.writing import store_findings
 from strangler.store.connection import Connection
 from strangler.store.store import Store
+from tests.evidence.earlier_stores import seen_as_now
 from tests.evidence.pairs import NOON, match, sample
 from tests.factories import route, settings
 
@@ -108,12 +109,7 @@ def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connecti
     path = tmp_path / "strangler.db"
     with closing(sqlite3.connect(path)) as made, made:
         write_earlier(made)
-    if request.param == "upgraded":
-        with closing(sqlite3.connect(path)) as connection:
-            prepare(connection)
-            yield connection
-        return
-    with reading.reader(tmp_path, looks_over=True) as connection:
+    with seen_as_now(request.param, tmp_path) as connection:
         yield connection
 
 

@@ -15,6 +15,7 @@ from strangler.evidence.reading import Filters
 from strangler.evidence.tables import SCHEMA, is_earlier, prepare, upgrade
 from strangler.evidence.writing import store_findings
 from strangler.store.connection import Connection
+from tests.evidence.earlier_stores import seen_as_now
 from tests.evidence.pairs import NOON, match
 from tests.evidence.test_upgrade import GATE, TODAY, write_earlier
 
@@ -29,12 +30,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connectio
     path = tmp_path / "strangler.db"
     with closing(sqlite3.connect(path)) as made:
         made.executescript(WRITTEN)
-    if request.param == "upgraded":
-        with closing(sqlite3.connect(path)) as connection:
-            prepare(connection)
-            yield connection
-        return
-    with reading.reader(tmp_path, looks_over=True) as connection:
+    with seen_as_now(request.param, tmp_path) as connection:
         yield connection
 
 
