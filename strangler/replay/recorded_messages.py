@@ -84,8 +84,7 @@ def forwarded_lines(head: Request) -> bytes:
     lines = head.request_headers.lines(frozenset())
     if not _FORWARDED.isdisjoint(head.fields):
         return lines
-    lines += b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"
-    lines += b"X-Forwarded-Host: %b\r\n" % head.host_value
+    lines += _CLIENT.lines(head.fields, head.host_value)
     return lines if b"via" in head.fields else lines + b"Via: 1.1 strangler\r\n"
 
 
