@@ -131,6 +131,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "http1",
         "ipc",
         "recordings",
+        "store",
         "tls",
     },
     # processes and commands
@@ -288,9 +289,9 @@ def test_a_module_imports_what_its_room_may(name: str) -> None:
     assert not {item for item in OWN[name] if room(item) not in allowed}
 
 
-def test_the_store_alone_knows_its_engine_but_for_a_database_in_memory() -> None:
+def test_the_store_alone_knows_its_engine() -> None:
     knowing = {name for name, found in IMPORTS.items() if "sqlite3" in found}
-    assert knowing == {"strangler.store.sqlite", "strangler.replay.judged_run"}
+    assert knowing == {"strangler.store.sqlite"}
 
 
 def test_nothing_is_allowed_that_no_module_needs() -> None:

@@ -116,20 +116,20 @@ def prune(connection: Connection, now: float, max_sample_bytes: int = MAX_SAMPLE
         (max_sample_bytes,),
     )
     connection.execute("DELETE FROM sample_links WHERE sample NOT IN (SELECT id FROM samples)")
-    _drop_latencies(connection)
+    drop_latencies(connection, MAX_LATENCIES)
     _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24)
 
 
-def _drop_latencies(connection: Connection) -> None:
-    """Delete the oldest times beyond `MAX_LATENCIES` of a route, release and source."""
+def drop_latencies(connection: Connection, most: int) -> None:
+    """Delete the oldest times beyond the `most` of a route, release and source."""
     full = connection.execute(
-        "SELECT route, release, source FROM latencies GROUP BY 1, 2, 3 HAVING count(*) > ?", (MAX_LATENCIES,)
+        "SELECT route, release, source FROM latencies GROUP BY 1, 2, 3 HAVING count(*) > ?", (most,)
     )
     for key in full.fetchall():
         (since,) = connection.execute(
             """SELECT at FROM latencies WHERE route = ? AND release = ? AND source = ?
             ORDER BY at DESC LIMIT 1 OFFSET ?""",
-            (*key, MAX_LATENCIES - 1),
+            (*key, most - 1),
         ).fetchone()
         connection.execute(
             "DELETE FROM latencies WHERE route = ? AND release = ? AND source = ? AND at < ?", (*key, since)

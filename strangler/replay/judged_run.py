@@ -5,10 +5,8 @@ the accept rules are in the repository, so that a replay judges the same whereve
 store is: pairs are counted by endpoint and set of differences, and samples go to the inbox alone.
 """
 
-import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from typing import Final, Self
@@ -24,14 +22,16 @@ from strangler.evidence.findings import Finding
 from strangler.evidence.index import IndexState
 from strangler.evidence.queries import rules_of
 from strangler.evidence.reading import Filters, proposal, readiness, signatures
+from strangler.evidence.retention import drop_latencies
 from strangler.evidence.states import noise_keys
 from strangler.evidence.tables import prepare
 from strangler.evidence.writing import store_findings
+from strangler.store.sqlite import in_memory, transaction
 
 BATCH: Final = 500
 """The findings that are stored together."""
 MAX_LATENCIES: Final = 20_000
-"""The times of a route that are kept, at most; the last 5,000 are judged."""
+"""The times that are stored before those of each route are cut to half of this; the last 5,000 are judged."""
 NOT_TIMED: Final = (
     "times are not judged: those of the recording were taken elsewhere, under another load; --against legacy takes both"
 )
@@ -54,8 +54,9 @@ class JudgedRun:
         self._is_timed = is_timed
         self._index = IndexState()
         self._waiting: list[Finding] = []
-        self._latencies: Counter[str] = Counter()
-        self._connection = sqlite3.connect(":memory:")
+        self._latencies = 0
+        """The times that were stored since some were dropped."""
+        self._connection = in_memory()
         prepare(self._connection)
 
     def __enter__(self) -> Self:
@@ -74,23 +75,13 @@ class JudgedRun:
     def _store(self) -> None:
         if not self._waiting:
             return
-        with self._connection:
+        self._latencies += sum(finding.latency is not None for finding in self._waiting)
+        with transaction(self._connection):
             store_findings(self._connection, self._index, self._waiting, time.time())
-        self._latencies.update(finding.route for finding in self._waiting if finding.latency is not None)
+            if self._latencies > MAX_LATENCIES:
+                drop_latencies(self._connection, MAX_LATENCIES // 2)
+                self._latencies = 0
         self._waiting.clear()
-        for route, count in self._latencies.items():
-            if count > MAX_LATENCIES:
-                self._latencies[route] = self._forget_latencies(route)
-
-    def _forget_latencies(self, route: str) -> int:
-        """Delete the older half of a route's times, and return how many are left."""
-        with self._connection:
-            self._connection.execute(
-                """DELETE FROM latencies WHERE route = ?1 AND rowid NOT IN
-                (SELECT rowid FROM latencies WHERE route = ?1 ORDER BY at DESC LIMIT ?2)""",
-                (route, MAX_LATENCIES // 2),
-            )
-        return MAX_LATENCIES // 2
 
     def routes(self) -> list[ReplayedRoute]:
         """Return the routes that something was compared of, in the order of routes.yaml."""
@@ -101,11 +92,10 @@ class JudgedRun:
     def _outcomes(self) -> dict[str, dict[str, Counter[tuple[str, str]]]]:
         """Return the pairs by route, endpoint, and outcome and reason, as found: no rule has changed since."""
         found: dict[str, dict[str, Counter[tuple[str, str]]]] = {}
-        with closing(self._connection.cursor()) as cursor:
-            for route, endpoint, outcome, reason, count in cursor.execute(
-                "SELECT route, endpoint, outcome, reason, sum(count) FROM pairs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2"
-            ):
-                found.setdefault(route, {}).setdefault(endpoint, Counter())[outcome, reason] += count
+        for route, endpoint, outcome, reason, count in self._connection.execute(
+            "SELECT route, endpoint, outcome, reason, sum(count) FROM pairs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2"
+        ):
+            found.setdefault(route, {}).setdefault(endpoint, Counter())[outcome, reason] += count
         return found
 
     def _route(self, route: RouteSettings, outcomes: dict[str, Counter[tuple[str, str]]]) -> ReplayedRoute:

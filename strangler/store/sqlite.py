@@ -67,6 +67,11 @@ def open_to_write(path: Path, patience_s: float = _PATIENCE_S) -> Iterator[Conne
         yield connection
 
 
+def in_memory() -> Connection:
+    """Return an empty database that ends with its connection."""
+    return sqlite3.connect(":memory:", isolation_level=None)
+
+
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """Commit all that is done in the block, or nothing if it raises."""

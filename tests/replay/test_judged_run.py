@@ -1,6 +1,5 @@
 """The store of one replay: its findings alone, by the rules and gates of routes.yaml, in bounded memory."""
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -12,6 +11,7 @@ from strangler.core.settings import Settings
 from strangler.evidence.findings import Finding
 from strangler.replay import judged_run
 from strangler.replay.judged_run import MAX_LATENCIES, NOT_TIMED, JudgedRun
+from strangler.store.connection import Connection
 from tests.evidence.pairs import NOON, accepted, finding_of, json_response, match, mismatch, seen
 
 TODAY = date(2026, 11, 23)
@@ -138,5 +138,5 @@ def test_a_million_pairs_are_a_few_rows(run: JudgedRun) -> None:
     assert connection.execute("SELECT count(*) FROM samples").fetchone() == (0,)
 
 
-def _connection(run: JudgedRun) -> sqlite3.Connection:
+def _connection(run: JudgedRun) -> Connection:
     return run._connection
