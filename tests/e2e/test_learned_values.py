@@ -11,8 +11,8 @@ import pytest
 
 from strangler.core.compare.model.values import Response
 from strangler.core.replaying.learned import LearnedValues
-from strangler.core.replaying.places import values_by_place
 from strangler.core.replaying.substitute import substitute
+from tests.core.replaying.all_values import values_by_place
 from tests.e2e.monolith import PASSWORD, USER, monolith
 from tests.replay.visitor import Exchange, Visitor, exchange
 

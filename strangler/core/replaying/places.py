@@ -12,23 +12,13 @@ from strangler.core.compare.model.tree import Json, parse_json, parse_ndjson
 from strangler.core.compare.model.values import Reason, Response
 from strangler.core.http.cookies import split_set_cookie
 from strangler.core.privacy.secrets import is_secret_name
-from strangler.core.replaying.found_values import FoundValue, FoundValues, Place, add_tree
+from strangler.core.replaying.found_values import FoundValues, Place, add_tree
 from strangler.core.replaying.page_places import add_page
-from strangler.core.replaying.spots import Use, path_thing
+from strangler.core.replaying.spots import Use
 
 MAX_BODY_BYTES = 1024 * 1024
 
 _VALIDATORS = frozenset({"etag", "last-modified"})
-
-
-def values_by_place(response: Response, target: str) -> dict[Place, FoundValue]:
-    """Return the values of a response by place. `target`: that of the request, which says what `$.id` is the id of."""
-    found = FoundValues(path_thing(target))
-    add_headers(response, found)
-    content = content_within(response)
-    if content is not None:
-        add_content(content, found)
-    return found.values
 
 
 def content_within(response: Response) -> Content | None:

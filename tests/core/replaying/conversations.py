@@ -6,9 +6,9 @@ from typing import Any
 
 from strangler.core.compare.model.values import Response
 from strangler.core.replaying.learned import CallerValues
-from strangler.core.replaying.places import values_by_place
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.core.replaying.substitute import Substituted, substitute
+from tests.core.replaying.all_values import values_by_place
 
 
 def response(body: object = b"", *, kind: str = "", status: int = 200, **headers: str | list[str]) -> Response:

@@ -15,11 +15,12 @@ from strangler.core.replaying.found_values import MAX_VALUES
 from strangler.core.replaying.learned import CallerValues, LearnedValues
 from strangler.core.replaying.needles import Needles
 from strangler.core.replaying.paired_places import paired_values
-from strangler.core.replaying.places import MAX_BODY_BYTES, values_by_place
+from strangler.core.replaying.places import MAX_BODY_BYTES
 from strangler.core.replaying.request_message import RequestMessage
 from strangler.core.replaying.slots import json_slots
 from strangler.core.replaying.spots import Use, is_distinctive
 from strangler.core.replaying.substitute import substitute
+from tests.core.replaying.all_values import values_by_place
 from tests.core.replaying.conversations import learned, request, response, sent, target_of
 
 _KINDS = st.sampled_from(
