@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from strangler.control.dashboard.cached_queries import EvidenceState
-from strangler.evidence.writing import SCHEMA
+from strangler.store.evidence.writing import SCHEMA
 from strangler.store.store import Store
 from tests.factories import route, settings
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery
-from strangler.control.events.event import Kind, event
 from strangler.control.events.kafka import MAX_COMPARISONS, Kafka, KafkaComparisons
 from strangler.core.settings import KafkaSettings
+from strangler.store.events import outbox
+from strangler.store.events.event import Kind, event
 from strangler.store.store import Store
 from tests.e2e.serving import Proxy, legacy
 from tests.e2e.shadowing import says, stage

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from strangler.control.stored_metrics import load_metrics, save_metrics
-from strangler.control.totals import RETIRED, Batch, Row
-from strangler.evidence.reading import CorruptEvidenceError, ask
+from strangler.control.totals import RETIRED
 from strangler.store import store as stores
 from strangler.store.connection import Connection
+from strangler.store.evidence.reading import CorruptEvidenceError, ask
 from strangler.store.store import Store, StoreError
+from strangler.store.stored_metrics import Batch, Row, load_metrics, save_metrics
 
 KEY = ("strangler_attempts_total", ("legacy", "2xx"))
 ROWS = [Row("a", KEY, (3.0,)), Row(RETIRED, KEY, (1.0, 2.5))]

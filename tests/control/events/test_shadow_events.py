@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from strangler.control.events import outbox
 from strangler.control.events.comparisons import ComparisonTopic
-from strangler.control.events.event import Event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.shadow_events import EvidenceEvents, ReadyWatch, comparison_of
 from strangler.control.events.sinks import EventSinks
@@ -18,13 +16,15 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
 from strangler.core.settings import GateSettings, Settings
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import SCHEMA, set_state, store_findings
+from strangler.store.events import outbox
+from strangler.store.events.event import Event
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import SCHEMA, set_state, store_findings
 from strangler.store.store import Store
 from tests.control.control import in_force
-from tests.evidence.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings, shadow
+from tests.store.evidence.pairs import NOON, match, mismatch, seen
 
 GATE = GateSettings(min_pairs=3, min_match=0.5, max_breaking=0, max_latency_ratio=100.0, min_age_s=0.0)
 

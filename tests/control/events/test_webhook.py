@@ -16,11 +16,11 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from strangler.control.events import outbox
 from strangler.control.events.delivery import Delivery, Done, Patience
-from strangler.control.events.event import Kind, event
 from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, signature, webhook_secret
 from strangler.store.connection import Connection
+from strangler.store.events import outbox
+from strangler.store.events.event import Kind, event
 from strangler.store.store import Store
 from tests.served import served
 

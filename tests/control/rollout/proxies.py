@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from strangler.control.events import gates, outbox
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
@@ -21,12 +20,13 @@ from strangler.core.rollout.position import Position
 from strangler.core.rollout_percents import with_percents
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings, Settings
-from strangler.evidence import stored_rollouts
-from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ipc.messages import RolloutArm, RolloutBatch, RolloutCaller, RolloutCounts, encode_settings
 from strangler.state import kill_switch, rollout_file
 from strangler.state.files import STORE
 from strangler.store.connection import Connection
+from strangler.store.events import outbox, stored_gates
+from strangler.store.evidence import stored_rollouts
+from strangler.store.evidence.tables import SCHEMA, upgrade
 from strangler.store.store import Store, StoreError
 from tests.factories import route, settings
 
@@ -89,7 +89,7 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        schema = SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored_rollouts.SCHEMA
+        schema = SCHEMA + outbox.SCHEMA + stored_gates.SCHEMA + stored_rollouts.SCHEMA
         self.store = MortalStore(self.folder / STORE, schema, upgrade)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")

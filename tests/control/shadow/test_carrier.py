@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from strangler.control.events import outbox
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.settings import RouteSettings
-from strangler.evidence.findings import Finding
-from strangler.evidence.former_ids import present_id
-from strangler.evidence.index import IndexState
-from strangler.evidence.tables import SCHEMA, upgrade
-from strangler.evidence.writing import set_state, store_findings
+from strangler.store.events import outbox
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.former_ids import present_id
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.tables import SCHEMA, upgrade
+from strangler.store.evidence.writing import set_state, store_findings
 from strangler.store.store import Store
 from tests.control.control import control_of, in_force
 from tests.control.shadow.rig import begun, rig_of
-from tests.evidence.pairs import captured, finding_of, json_response, match
 from tests.factories import route, settings, shadow
+from tests.store.evidence.pairs import captured, finding_of, json_response, match
 
 ORDERS: RouteSettings = replace(route("orders", prefix="/"), shadow=shadow())
 IN_FORCE = settings(routes=[ORDERS])

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from strangler.control.events import outbox
 from strangler.control.shadow import held_captures, pending
 from strangler.control.shadow.route_status import route_status, stopped_gauges
 from strangler.core.compare import Response
 from strangler.core.settings import EvidenceSettings, RouteSettings, TlsSettings
-from strangler.evidence.stored_releases import current_release
-from strangler.evidence.writing import SCHEMA
 from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from strangler.store.connection import Connection
+from strangler.store.events import outbox
+from strangler.store.evidence.stored_releases import current_release
+from strangler.store.evidence.writing import SCHEMA
 from strangler.store.store import Store, StoreError
 from tests.certificates import make_ca
 from tests.control.control import in_force
 from tests.control.shadow.rig import Rig, begun
-from tests.evidence.pairs import captured, match, mismatch
 from tests.factories import route, settings, shadow, upstream
+from tests.store.evidence.pairs import captured, match, mismatch
 
 ORDERS: RouteSettings = replace(route("orders"), shadow=shadow())
 IN_FORCE = settings(routes=[ORDERS])
