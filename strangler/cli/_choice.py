@@ -14,9 +14,9 @@ from strangler.cli._terminal import plain
 from strangler.core.compare import Severity
 from strangler.core.documents import SignatureRow
 from strangler.core.source import SOURCES, Source
-from strangler.evidence.reading import Filters
-from strangler.evidence.reviews import OPEN_STATES
-from strangler.evidence.writing import STATES
+from strangler.store.evidence.reading import Filters
+from strangler.store.evidence.reviews import OPEN_STATES
+from strangler.store.evidence.writing import STATES
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -22,7 +22,7 @@ from strangler.config.edit import Edit
 from strangler.config.edit_accept import add_accepts
 from strangler.config.source_files import Files
 from strangler.core.documents import SignatureRow
-from strangler.evidence.reviews import AcceptPlan, Review, ReviewError, plan_accepts
+from strangler.store.evidence.reviews import AcceptPlan, Review, ReviewError, plan_accepts
 from strangler.times import utc_day
 
 

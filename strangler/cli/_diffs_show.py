@@ -15,8 +15,8 @@ from strangler.cli._side_by_side import side_by_side
 from strangler.cli._terminal import console as terminal
 from strangler.core.documents import ComparedDifference, KeptPair, SampleDocument, SignatureDocument
 from strangler.core.source import REPLAY
-from strangler.evidence.reading import path_steps
-from strangler.evidence.side_by_side import value_text
+from strangler.store.evidence.reading import path_steps
+from strangler.store.evidence.side_by_side import value_text
 
 _WIDEST = 160
 """Most columns that two responses take side by side."""

@@ -35,22 +35,22 @@ from strangler.core.documents import (
     VerdictDocument,
 )
 from strangler.core.settings import GateSettings, Settings
-from strangler.evidence import audits, queries, reading
-from strangler.evidence.audits import AuditFilters, write_audit
-from strangler.evidence.findings import Finding
-from strangler.evidence.reading import Filters, NoEvidenceError
-from strangler.evidence.replayed import store_replayed, unknown_routes
-from strangler.evidence.retention import set_aside
-from strangler.evidence.reviews import Marked, Review, mark
-from strangler.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
-from strangler.evidence.tables import prepare
-from strangler.ledger import stored
 from strangler.ledger.ledger_excerpt import excerpt
 from strangler.ledger.ledger_queries import Filters as LedgerFilters
 from strangler.ledger.ledger_queries import ledger_document
 from strangler.state.files import STORE
+from strangler.store import stored_ledger
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
+from strangler.store.evidence import audits, queries, reading
+from strangler.store.evidence.audits import AuditFilters, write_audit
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.reading import Filters, NoEvidenceError
+from strangler.store.evidence.replayed import store_replayed, unknown_routes
+from strangler.store.evidence.retention import set_aside
+from strangler.store.evidence.reviews import Marked, Review, mark
+from strangler.store.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
+from strangler.store.evidence.tables import prepare
 from strangler.store.sqlite import open_to_write, transaction
 from strangler.times import utc_day
 
@@ -192,7 +192,7 @@ class _Stored:
     def _ledger(self, connection: Connection) -> LedgerDocument | None:
         if self.settings.ledger is None:
             return None
-        state, now = stored.load(connection), time.time()
+        state, now = stored_ledger.load(connection), time.time()
         state.adopt(self.settings, now)
         return excerpt(ledger_document(state, self.settings, now, LedgerFilters()))
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.source import LIVE, REPLAY
-from strangler.evidence.side_by_side import value_text
+from strangler.store.evidence.side_by_side import value_text
 
 SEVERITY_STYLES = {"breaking": "bold red", "risky": "yellow", "additive": "cyan", "value": "blue"}
 STATE_STYLES = {"new": "bold", "regressed": "bold red", "known": "", "accepted": "dim", "fixed": "dim"}

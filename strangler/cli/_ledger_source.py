@@ -23,18 +23,19 @@ from strangler.core.documents import (
 )
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
-from strangler.evidence import reading
-from strangler.evidence.audits import write_audit
-from strangler.evidence.queries import endpoint_evidence
-from strangler.evidence.reading import NoEvidenceError
-from strangler.evidence.tables import prepare
-from strangler.ledger import actions, stored
+from strangler.ledger import actions
 from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters, endpoint_document, ledger_document
 from strangler.ledger.ledger_state import LedgerState
 from strangler.state.files import STORE
+from strangler.store import stored_ledger
 from strangler.store.connection import Connection, make_tables
 from strangler.store.errors import DatabaseError
+from strangler.store.evidence import reading
+from strangler.store.evidence.audits import write_audit
+from strangler.store.evidence.queries import endpoint_evidence
+from strangler.store.evidence.reading import NoEvidenceError
+from strangler.store.evidence.tables import prepare
 from strangler.store.sqlite import open_to_write, transaction
 from strangler.times import utc_day
 
@@ -166,12 +167,12 @@ class _Stored:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open_to_write(self.folder / STORE, _LOCK_TIMEOUT_S) as connection:
                 prepare(connection)
-                make_tables(connection, stored.SCHEMA)
+                make_tables(connection, stored_ledger.SCHEMA)
                 with transaction(connection):
                     state = _loaded(connection)
                     state.adopt(self.settings, now)
                     done = work(state, connection)
-                    if not stored.save(connection, stored.collect_unsaved(state, with_slow=True)):
+                    if not stored_ledger.save(connection, stored_ledger.collect_unsaved(state, with_slow=True)):
                         raise click.ClickException(f"{self.folder / STORE} was replaced meanwhile; nothing was changed")
                     return done
         except LedgerError as error:
@@ -183,7 +184,7 @@ class _Stored:
 def _loaded(connection: Connection) -> LedgerState:
     """Return the stored ledger. What cannot be read of it is left out, and said on standard error."""
     with log_on_stderr():
-        return stored.load(connection)
+        return stored_ledger.load(connection)
 
 
 _ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest], str]]] = {

@@ -10,9 +10,9 @@ from strangler.config.problem import Problem
 from strangler.core.documents import LedgerRow
 from strangler.core.ledger_text import quiet_text
 from strangler.core.settings import RouteSettings, Settings
-from strangler.evidence.reading import NoEvidenceError, reader
-from strangler.ledger import stored
 from strangler.ledger.ledger_queries import Filters, ledger_document
+from strangler.store import stored_ledger
+from strangler.store.evidence.reading import NoEvidenceError, reader
 from strangler.times import rfc3339
 
 _NAMED = 3
@@ -40,7 +40,7 @@ def _called(settings: Settings, now: float, quiet_s: float) -> dict[str, list[Le
     """Return the rows, by route, that were called within `quiet_s`."""
     try:
         with reader(Path(settings.state)) as connection:
-            document = ledger_document(stored.load(connection), settings, now, Filters())
+            document = ledger_document(stored_ledger.load(connection), settings, now, Filters())
     except NoEvidenceError:
         return {}
     since = rfc3339(now - quiet_s)

@@ -17,7 +17,7 @@ from strangler.core.documents import (
     VerdictDocument,
 )
 from strangler.core.gate import Latency, cut_percent
-from strangler.evidence.side_by_side import value_text
+from strangler.store.evidence.side_by_side import value_text
 
 Pictures = Callable[[RouteReport], Iterable[tuple[str, str]]]
 """Captions and SVG of a route."""

@@ -16,8 +16,6 @@ from strangler.cli._config import failed, route_of, settings_of
 from strangler.cli._diffs_where import config_of, evidence_of, where_options
 from strangler.core.documents import SignatureDocument
 from strangler.core.settings import Settings
-from strangler.evidence.reading import Filters, path_steps
-from strangler.evidence.writing import STATES
 from strangler.recordings.exports.redacted_values import (
     LeftOut,
     is_redacted,
@@ -27,6 +25,8 @@ from strangler.recordings.exports.redacted_values import (
 )
 from strangler.recordings.exports.shell_words import comment
 from strangler.recordings.exports.whole_file import whole_file
+from strangler.store.evidence.reading import Filters, path_steps
+from strangler.store.evidence.writing import STATES
 
 Form = Literal["hurl", "curl", "pytest"]
 _ID: Final = re.compile(r"[0-9a-f]{8,64}")

@@ -27,10 +27,6 @@ from strangler.config.replace import put_content
 from strangler.core.documents import ReplayDocument
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.settings import Settings
-from strangler.evidence.findings import Finding
-from strangler.evidence.reading import NoEvidenceError, reader
-from strangler.evidence.ulid import ulid
-from strangler.ledger import stored
 from strangler.recordings.convert import Redaction
 from strangler.recordings.recording_reader import Recording, RecordingError, open_recording
 from strangler.replay.destination import ReplayError
@@ -39,6 +35,10 @@ from strangler.replay.junit import junit_xml
 from strangler.replay.replay_settings import PROXY, ReplaySettings
 from strangler.replay.self_run import SelfRun
 from strangler.state.files import REDACTION_KEY, kept_key
+from strangler.store import stored_ledger
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.reading import NoEvidenceError, reader
+from strangler.store.evidence.ulid import ulid
 from strangler.times import utc_day
 
 Store = Callable[[Sequence[Finding]], object]
@@ -141,7 +141,7 @@ def _tree(settings: Settings) -> TemplateTreeState | None:
         return None
     try:
         with reader(Path(settings.state)) as connection:
-            return stored.load(connection).tree
+            return stored_ledger.load(connection).tree
     except NoEvidenceError:
         return None
 

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from strangler.core.documents import ReplayInbox
-from strangler.evidence.findings import Finding
+from strangler.store.evidence.findings import Finding
 
 MAX_BATCH: Final = 500
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024

@@ -17,7 +17,6 @@ from strangler.cli._terminal import plain
 from strangler.core.documents import ReplayInbox
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.settings import Settings
-from strangler.evidence.findings import Finding
 from strangler.recordings.recording_reader import Recording, RecordingError
 from strangler.replay.judged_run import JudgedRun
 from strangler.replay.progress import ReplayProgress
@@ -25,6 +24,7 @@ from strangler.replay.replay_settings import ReplaySettings
 from strangler.replay.replayed_finding import ReplayedFinding
 from strangler.replay.run import ReplayError, run_replay
 from strangler.replay.self_run import SelfRun
+from strangler.store.evidence.findings import Finding
 
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 

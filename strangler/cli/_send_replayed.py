@@ -10,8 +10,8 @@ import msgspec
 from strangler.cli._admin import Admin
 from strangler.cli._admin_errors import BusyError
 from strangler.core.documents import MAX_FINDINGS, MAX_REPLAY_BYTES, ReplaysDocument
-from strangler.evidence.findings import Finding
-from strangler.evidence.replayed import encoded
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.replayed import encoded
 
 MAX_TRIES: Final = 60
 """The most attempts at one part while the proxy is busy."""

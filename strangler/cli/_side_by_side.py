@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler.core.documents import KeptPair, KeptResponse
-from strangler.evidence.side_by_side import Row, sides
+from strangler.store.evidence.side_by_side import Row, sides
 
 
 def side_by_side(sample: KeptPair) -> Table:

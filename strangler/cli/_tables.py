@@ -28,7 +28,7 @@ from strangler.core.recording_text import recording_text
 from strangler.core.retire_text import refuses, retire_text
 from strangler.core.rollout_text import WAITS_FOR_PERSON, next_percent, routes_text, waits_text
 from strangler.core.slowness import slow_text
-from strangler.evidence.stopped_routes import stopped_text
+from strangler.store.evidence.stopped_routes import stopped_text
 
 _BREAKER_STYLES = {"closed": "green", "half_open": "yellow", "open": "bold red", "disabled": "dim"}
 

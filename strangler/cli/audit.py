@@ -17,7 +17,7 @@ from strangler.cli._terminal import console as terminal
 from strangler.cli._times import Since
 from strangler.core.documents import AuditDocument, AuditEntry
 from strangler.core.plain import plain_line
-from strangler.evidence.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
+from strangler.store.evidence.audits import DEFAULT_LIMIT, MAX_LIMIT, AuditFilters
 
 _COLUMNS = ("when, UTC", "who", "what", "route", "why", "detail")
 

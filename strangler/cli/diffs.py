@@ -23,9 +23,9 @@ from strangler.cli._times import Since
 from strangler.core.compare import Severity
 from strangler.core.documents import InboxDocument, SignatureRow
 from strangler.core.source import SOURCES, Source
-from strangler.evidence.hints import order_hints
-from strangler.evidence.reading import Filters
-from strangler.evidence.writing import STATES
+from strangler.store.evidence.hints import order_hints
+from strangler.store.evidence.reading import Filters
+from strangler.store.evidence.writing import STATES
 
 _FOLLOW_EVERY_S = 1.0
 _MOST_ROWS = 200

@@ -16,7 +16,7 @@ from strangler.cli._json import json_text
 from strangler.cli._tables import table
 from strangler.cli._terminal import console as terminal
 from strangler.core.documents import ReleaseNamedDocument, ReleaseRow, ReleasesDocument
-from strangler.evidence.stored_releases import name_problem
+from strangler.store.evidence.stored_releases import name_problem
 
 
 @click.command()

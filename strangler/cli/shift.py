@@ -21,7 +21,7 @@ from strangler.cli._terminal import plain
 from strangler.cli._verdict import Verdict, as_data, short, verdict_of
 from strangler.config.edit import Edit, HasRolloutError, has_gate, set_percent
 from strangler.config.problem import Problem
-from strangler.evidence.audits import FORCED, shift_text
+from strangler.store.evidence.audits import FORCED, shift_text
 
 
 @click.command()

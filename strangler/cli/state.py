@@ -9,13 +9,13 @@ import click
 
 from strangler.cli._acting_user import acting_user
 from strangler.cli._config import config_option, settings_of
-from strangler.evidence.audits import write_audit
-from strangler.evidence.tables import prepare
 from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.restore import Replaced
 from strangler.state.restore import restore as restore_backup
 from strangler.store.connection import Connection
+from strangler.store.evidence.audits import write_audit
+from strangler.store.evidence.tables import prepare
 from strangler.store.sqlite import transaction
 from strangler.times import utc_now
 

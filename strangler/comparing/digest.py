@@ -25,10 +25,10 @@ from strangler.core.compare.model.shapes import shape_of
 from strangler.core.compare.redaction.plain_json import KeptValue, printable
 from strangler.core.documents import ComparedDifference, ComparedSide, ComparisonLine
 from strangler.core.source import LIVE, Source
-from strangler.evidence.findings import Finding, Noisy, StoredDifference
-from strangler.evidence.index import IndexState
-from strangler.evidence.ulid import ulid
 from strangler.ipc.messages import Captured
+from strangler.store.evidence.findings import Finding, Noisy, StoredDifference
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.ulid import ulid
 from strangler.times import rfc3339
 
 _MAX_ID = 200

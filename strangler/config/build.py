@@ -58,6 +58,8 @@ def _settings(file: schema.File) -> settings.Settings:
         ),
         workers=min(usable_cpus(), MAX_WORKERS) if file.workers == AUTO else file.workers,
         state=file.state,
+        store=file.store,
+        node=file.node or "",
         log=settings.LogSettings(file.log.level, file.log.format, _access(file.log.access)),
         expose_arm=file.expose_arm,
         tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),

@@ -195,6 +195,18 @@ class File(Section):
         1, "Processes that forward requests; `auto`: one for each CPU that the proxy may use.", "auto"
     )
     state: t.Text = key(".strangler", "Folder for the SQLite store and shadow-diffs.jsonl.", "/var/lib/strangler")
+    store: t.StorePlace = key(
+        None,
+        "Where evidence, reviews, audit, events, ledger, rollouts and the kill switch are kept: `sqlite`, in the state"
+        " folder of this one node, or the URL of a PostgreSQL that several nodes share, without a password (PGPASSWORD"
+        " or PGPASSFILE has it). A restart puts another one in force.",
+        "postgresql://strangler@db.internal/strangler",
+    )
+    node: t.MaybeText = key(
+        None,
+        "Name of this node among those that share a store; empty: the host's name. A restart puts another in force.",
+        '"${HOSTNAME:-}"',
+    )
     log: Log = key(Log, "Log lines, on standard output.", "{format: json}")
     expose_arm: t.Bool = key(True, "Tell clients which arm served the request, in X-Strangler-Arm.", "false")
     tracing: Tracing = key(Tracing, "Spans for OpenTelemetry.", "{otlp: http://127.0.0.1:4318}")

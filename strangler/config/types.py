@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 from strangler.config import quantities, scalars, urls
 from strangler.config.leaf import VARIABLE, Kind, Shape, leaf, unexpected
 from strangler.config.quantities import duration_text, share_text, size_text
+from strangler.config.store_urls import SQLITE, STORE_PATTERN, store_place
 from strangler.core.fault import Fault
 from strangler.core.listener_settings import Address
 from strangler.core.settings import StickySource, Url
@@ -58,6 +59,16 @@ _any_duration = partial(quantities.duration, zero=True)
 _longer = partial(quantities.duration, zero=False)
 
 Text = Annotated[str, *leaf(scalars.line, "text", _WRITE_TEXT, _TEXT)]
+StorePlace = Annotated[
+    str | None,
+    *leaf(
+        store_place,
+        "`sqlite` or URL",
+        "write sqlite, or a URL such as postgresql://strangler@db.internal/strangler",
+        {"type": "string", "pattern": STORE_PATTERN},
+        write=lambda place: place or SQLITE,
+    ),
+]
 MaybeText = Annotated[str | None, *leaf(_or_empty(scalars.line), "text or null", _WRITE_TEXT, _TEXT, nullable=True)]
 MaybeToken = Annotated[
     str | None, *leaf(_or_empty(scalars.bearer_token), "text or null", _WRITE_TEXT, _TEXT, nullable=True)

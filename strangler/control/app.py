@@ -12,7 +12,6 @@ from typing import Protocol
 import structlog
 
 from strangler.control import status
-from strangler.control.events import gates, outbox
 from strangler.control.events.event_assembly import EventParts, assemble_events
 from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
@@ -46,12 +45,13 @@ from strangler.control.tracing import TracingState
 from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument, StoredEvent
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.evidence import stored_rollouts
-from strangler.evidence.tables import SCHEMA, upgrade
-from strangler.ledger import stored
 from strangler.state import kill_switch
 from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.events import outbox
+from strangler.store.evidence.tables import upgrade
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store
 
 log = structlog.get_logger()
@@ -339,11 +339,7 @@ def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
     return _Base(
-        store=Store(
-            launch.folder / STORE,
-            SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored.SCHEMA + stored_rollouts.SCHEMA,
-            upgrade,
-        ),
+        store=FileStore(launch.folder / STORE, SCHEMA, upgrade),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),

@@ -24,10 +24,8 @@ from strangler.core.ledger.states import SHORT_GAP_S
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
-from strangler.evidence import reading
-from strangler.evidence.queries import endpoint_evidence
 from strangler.ipc.messages import LedgerBatch, LedgerSum
-from strangler.ledger import actions, stored
+from strangler.ledger import actions
 from strangler.ledger.ledger_queries import (
     Filters,
     Progress,
@@ -40,6 +38,9 @@ from strangler.ledger.ledger_queries import (
 from strangler.ledger.ledger_state import EndpointSum, LedgerState
 from strangler.ledger.placements import PlacementsState
 from strangler.ledger.steps import with_pauses
+from strangler.store import stored_ledger
+from strangler.store.evidence import reading
+from strangler.store.evidence.queries import endpoint_evidence
 from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
 
@@ -100,7 +101,7 @@ class LedgerKeeper:
     async def restore(self) -> None:
         """Continue the ledger that an earlier control has stored. It is tried again while the store cannot be read."""
         try:
-            self.state = await self._store.call(stored.load)
+            self.state = await self._store.call(stored_ledger.load)
         except StoreError:  # logged by the store itself
             return
         self._is_restored = True
@@ -186,7 +187,7 @@ class LedgerKeeper:
             now = self._now()
             is_slow_due = is_last or not 0 <= now - self._slow_saved < SAVE_SLOW_EVERY_S
             owed, self._owed = self._owed, {}
-            unsaved = stored.collect_unsaved(self.state, with_slow=is_slow_due)
+            unsaved = stored_ledger.collect_unsaved(self.state, with_slow=is_slow_due)
             if unsaved.is_empty and not owed:
                 return
             if await self._write(unsaved):
@@ -197,19 +198,19 @@ class LedgerKeeper:
                 for instance, number in owed.items():
                     self._owed[instance] = max(number, self._owed.get(instance, 0))
 
-    async def _write(self, unsaved: stored.Unsaved) -> bool:
+    async def _write(self, unsaved: stored_ledger.Unsaved) -> bool:
         try:
-            is_whole = await self._store.call(lambda connection: stored.save(connection, unsaved))
+            is_whole = await self._store.call(lambda connection: stored_ledger.save(connection, unsaved))
         except StoreError:  # logged by the store itself, and in the status
-            stored.put_back(self.state, unsaved)
+            stored_ledger.put_back(self.state, unsaved)
             return False
         except asyncio.CancelledError:  # it may be written or not; writing it again does no harm
-            stored.put_back(self.state, unsaved)
+            stored_ledger.put_back(self.state, unsaved)
             raise
         if is_whole:
-            stored.confirm(self.state, unsaved)
+            stored_ledger.confirm(self.state, unsaved)
         else:
-            stored.put_all_back(self.state)
+            stored_ledger.put_all_back(self.state)
         return is_whole
 
     def _keep_house(self) -> None:
@@ -223,7 +224,7 @@ class LedgerKeeper:
             self._compacted_on = today
             self._to_compact = list(self.state.rows.rows)
         some, self._to_compact = self._to_compact[:COMPACTED_AT_ONCE], self._to_compact[COMPACTED_AT_ONCE:]
-        stored.compact(self.state, some, now, self._ledger.keep_s)
+        stored_ledger.compact(self.state, some, now, self._ledger.keep_s)
 
     # For the admin listener
 

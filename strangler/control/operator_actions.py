@@ -12,9 +12,9 @@ from strangler.control.links import LinksState
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.stop_switch import StopSwitch
 from strangler.core.settings import Settings
-from strangler.evidence.audits import write_audit
 from strangler.state import kill_switch
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.evidence.audits import write_audit
 from strangler.store.store import Store, StoreError
 from strangler.times import utc_now
 

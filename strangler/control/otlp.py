@@ -23,8 +23,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from strangler import __version__
 from strangler.core.listener_settings import UNIX
 from strangler.core.settings import HTTP_UNIX
-from strangler.evidence.findings import Finding
 from strangler.ipc.messages import AttemptSpan, Spans
+from strangler.store.evidence.findings import Finding
 
 TIMEOUT_S: Final = 10.0
 EVERY_S: Final = 1.0

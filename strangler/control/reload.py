@@ -394,6 +394,8 @@ def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
         "admin.listen": (first.admin.listen, now.admin.listen),
         "receiver.listen": (first.receiver, now.receiver),
         "state": (first.state, now.state),
+        "store": (first.store, now.store),
+        "node": (first.node, now.node),
     }
     return tuple(key for key, (before, other) in pairs.items() if before != other)
 

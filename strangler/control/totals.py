@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from strangler.ipc.messages import Labels, Report
 from strangler.ipc.metrics import BOUNDS_S, FAMILIES
+from strangler.store.stored_metrics import Batch, Row
 
 Key = tuple[str, Labels]
 Vector = tuple[float, ...]
@@ -17,23 +18,6 @@ RETIRED = ""
 """The instance that stands for all dead ones."""
 
 _LENGTHS = {"counter": 1, "histogram": len(BOUNDS_S) + 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The last report of one instance for one key."""
-
-    instance: str
-    key: Key
-    vector: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The changes to store: rows to replace, and instances whose rows are all deleted."""
-
-    rows: list[Row]
-    gone: frozenset[str]
 
 
 @dataclass(slots=True)

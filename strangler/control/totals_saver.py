@@ -3,9 +3,9 @@
 import asyncio
 from contextlib import suppress
 
-from strangler.control.stored_metrics import load_metrics, save_metrics
 from strangler.control.totals import TotalsState
 from strangler.store.store import Store, StoreError
+from strangler.store.stored_metrics import load_metrics, save_metrics
 
 SAVE_EVERY_S = 1.0
 

@@ -16,8 +16,8 @@ import structlog
 from strangler.control.reload import InForce
 from strangler.core.documents import TracingStatus
 from strangler.core.settings import MatchSettings, Settings
-from strangler.evidence.findings import Finding
 from strangler.ipc.messages import Captured, Spans
+from strangler.store.evidence.findings import Finding
 
 if TYPE_CHECKING:
     from strangler.control.otlp import Outlet

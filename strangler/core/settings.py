@@ -396,3 +396,7 @@ class Settings:
     """The settings of the ledger; None: there is none."""
     receiver: ReceiverSettings | None = None
     """The settings of the receiver of mirrored requests; None: there is none."""
+    store: str | None = None
+    """The URL of the PostgreSQL that several nodes share, without a password; None: SQLite in the state folder."""
+    node: str = ""
+    """The name of this node among those that share the store; empty: the host's name."""

@@ -1,1 +1,1 @@
-"""The ledger as it is stored and read: endpoints, their calls and callers, and what may be deleted."""
+"""The ledger as it is kept and read: endpoints, their calls and callers, and what may be deleted."""

@@ -17,15 +17,16 @@ from strangler.core.compare import Outcome
 from strangler.core.documents import ReplayedEndpoint, ReplayedRoute, SignatureRow
 from strangler.core.settings import GateSettings, RouteSettings, Settings
 from strangler.core.source import REPLAY
-from strangler.evidence.counted import Sources, counted
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.queries import rules_of
-from strangler.evidence.reading import Filters, proposal, readiness, signatures
-from strangler.evidence.retention import drop_latencies
-from strangler.evidence.states import noise_keys
-from strangler.evidence.tables import prepare
-from strangler.evidence.writing import store_findings
+from strangler.store.evidence.counted import Sources, counted
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.queries import rules_of
+from strangler.store.evidence.reading import Filters, proposal, readiness, signatures
+from strangler.store.evidence.retention import drop_latencies
+from strangler.store.evidence.run_counts import Place, mismatches_within, outcomes_by_endpoint
+from strangler.store.evidence.states import noise_keys
+from strangler.store.evidence.tables import prepare
+from strangler.store.evidence.writing import store_findings
 from strangler.store.sqlite import in_memory, transaction
 
 BATCH: Final = 500
@@ -38,9 +39,6 @@ NOT_TIMED: Final = (
 
 
 _SOURCES: Final[Sources] = (REPLAY,)
-
-Place = tuple[str, str | None, str]
-"""Place, path and kind of a difference."""
 
 
 class JudgedRun:
@@ -92,9 +90,7 @@ class JudgedRun:
     def _outcomes(self) -> dict[str, dict[str, Counter[tuple[str, str]]]]:
         """Return the pairs by route, endpoint, and outcome and reason, as found: no rule has changed since."""
         found: dict[str, dict[str, Counter[tuple[str, str]]]] = {}
-        for route, endpoint, outcome, reason, count in self._connection.execute(
-            "SELECT route, endpoint, outcome, reason, sum(count) FROM pairs GROUP BY 1, 2, 3, 4 ORDER BY 1, 2"
-        ):
+        for route, endpoint, outcome, reason, count in outcomes_by_endpoint(self._connection):
             found.setdefault(route, {}).setdefault(endpoint, Counter())[outcome, reason] += count
         return found
 
@@ -126,14 +122,7 @@ class JudgedRun:
     def mismatches_within(self, route: str, places: set[Place]) -> int:
         """Return how many pairs of a route differ in these places alone."""
         self._store()
-        rows = self._connection.execute("SELECT id, place, path, kind FROM signatures WHERE route = ?", (route,))
-        others = {name for name, *place in rows if tuple(place) not in places}
-        found = self._connection.execute(
-            """SELECT ids, sum(count) FROM pairs JOIN member_sets ON member_sets.id = members
-            WHERE pairs.route = ? AND outcome = 'mismatch' GROUP BY 1""",
-            (route,),
-        )
-        return sum(count for ids, count in found if others.isdisjoint(msgspec.json.decode(ids)))
+        return mismatches_within(self._connection, route, places)
 
     def proposal(self, route: str) -> str | None:
         """Return accept rules for what legacy differs in from itself; None if there is nothing to propose.

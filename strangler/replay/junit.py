@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from strangler.core.documents import ReplayDocument, ReplayedEndpoint, ReplayedRoute, SignatureRow, UnsentEndpoint
 from strangler.core.plain import plain
-from strangler.evidence.side_by_side import value_text
+from strangler.store.evidence.side_by_side import value_text
 
 MAX_DIFFERENCES: Final = 50
 """The most differences of one case."""

@@ -9,12 +9,12 @@ from strangler.comparing.digest import Pair, digest, endpoint_of, request_of
 from strangler.core.compare import match_at_sight
 from strangler.core.compare.model.endpoint_names import TemplateTree
 from strangler.core.source import REPLAY
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
 from strangler.ipc.messages import Captured
 from strangler.recordings.comparable import Comparable
 from strangler.recordings.redact_in_place import RecordingRedactor
 from strangler.replay.destination import Destination, ReplayedRoute
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
 
 LARGE_BYTES: Final = 16 * 1024
 """Pairs with larger bodies are compared in a thread, so that sending goes on."""

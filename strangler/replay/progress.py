@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from strangler.evidence.stored_claims import FOLDED
+from strangler.store.evidence.stored_claims import FOLDED
 
 MAX_PLACES: Final = 1000
 """The places with a redacted value that are told apart: their names come from the recording."""

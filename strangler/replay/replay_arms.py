@@ -14,12 +14,12 @@ from strangler.core.compare import Response
 from strangler.core.routing.arm import AGGREGATE, LEGACY
 from strangler.core.settings import Url
 from strangler.core.shadowing.dry_runs import Basis, Place
-from strangler.evidence.stored_releases import named_in
 from strangler.ipc.messages import Captured
 from strangler.replay.destination import Destination, ReplayedRoute
 from strangler.replay.progress import ReplayProgress
 from strangler.replay.replay_settings import PROXY
 from strangler.replay.stop_rule import StopRuleState
+from strangler.store.evidence.stored_releases import named_in
 
 _EXPIRE_EVERY_S = 0.1
 _PART_TIMEOUT_S = 60.0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from strangler.evidence.findings import Finding
+from strangler.store.evidence.findings import Finding
 
 What: TypeAlias = Literal["candidate", "noise", "recording"]
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from strangler.core.compare import Outcome
 from strangler.core.documents import LegacyItself, ReplayedRoute, SignatureRow
-from strangler.evidence.findings import Finding, Noisy
 from strangler.replay.judged_run import JudgedRun
 from strangler.replay.replayed_finding import ReplayedFinding
+from strangler.store.evidence.findings import Finding, Noisy
 
 
 class SelfRun:

@@ -1,1 +1,1 @@
-"""The store: its database, the connections to it, and the one thread that writes. SQLite is its only engine."""
+"""The store: its database, the connections to it, the one thread that writes, and all statements of the program."""

@@ -4,10 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from strangler.evidence.tables import prepare
-from strangler.ledger import stored
 from strangler.ledger.ledger_state import LedgerState
 from strangler.state.files import STORE
+from strangler.store import stored_ledger
+from strangler.store.evidence.tables import prepare
 
 ROUTES = """\
 version: 1
@@ -24,11 +24,11 @@ def write_ledger(state: LedgerState, folder: Path = Path(".strangler")) -> None:
     folder.mkdir(exist_ok=True)
     with closing(sqlite3.connect(folder / STORE)) as connection, connection:
         prepare(connection)
-        connection.executescript(stored.SCHEMA)
-        assert stored.save(connection, stored.collect_unsaved(state, with_slow=True))
+        connection.executescript(stored_ledger.SCHEMA)
+        assert stored_ledger.save(connection, stored_ledger.collect_unsaved(state, with_slow=True))
 
 
 def read_ledger(folder: Path = Path(".strangler")) -> LedgerState:
     """Read the ledger as control does when it starts."""
     with closing(sqlite3.connect(folder / STORE)) as connection:
-        return stored.load(connection)
+        return stored_ledger.load(connection)

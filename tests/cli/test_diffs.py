@@ -16,12 +16,12 @@ from strangler.cli import main
 from strangler.config.load import load
 from strangler.core.compare import compare
 from strangler.core.compare.accept_rules.rules import NO_RULES
-from strangler.evidence.carry_over import carry_over
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import SCHEMA, store_findings
+from strangler.store.evidence.carry_over import carry_over
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import SCHEMA, store_findings
 from strangler.times import utc_day as today
-from tests.evidence.pairs import captured, finding_of, json_response, match
+from tests.store.evidence.pairs import captured, finding_of, json_response, match
 
 ROUTES = """\
 version: 1

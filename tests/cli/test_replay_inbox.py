@@ -9,8 +9,8 @@ import pytest
 
 from strangler.cli._replay_inbox import MAX_BATCH, MAX_BATCH_BYTES, MAX_WAITING_BYTES, TOO_SLOW, InboxBatches
 from strangler.core.documents import ReplayInbox
-from strangler.evidence.findings import Finding
-from tests.evidence.pairs import match
+from strangler.store.evidence.findings import Finding
+from tests.store.evidence.pairs import match
 
 
 class Store:

@@ -19,10 +19,10 @@ from strangler.cli._admin_errors import BusyError
 from strangler.cli._evidence import find_evidence
 from strangler.cli._send_replayed import MAX_TRIES, parts, send_replayed
 from strangler.core.documents import MAX_FINDINGS, MAX_REPLAY_BYTES, ReplaysDocument
-from strangler.evidence.findings import Finding
+from strangler.store.evidence.findings import Finding
 from tests.cli.test_diffs import ROUTES
-from tests.evidence.pairs import captured, finding_of, json_response
-from tests.evidence.test_upgrade_sources import WRITTEN
+from tests.store.evidence.pairs import captured, finding_of, json_response
+from tests.store.evidence.test_upgrade_sources import WRITTEN
 
 FINDING = finding_of(json_response({"price": 1}), json_response({"price": "1"}), captured(), source="replay")
 

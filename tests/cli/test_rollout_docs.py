@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from strangler.cli import main
 from strangler.config.load import load
-from strangler.control.events.event import Kind
 from strangler.core.documents import RolloutsDocument
 from strangler.core.rollout.advance import happen
 from strangler.core.rollout.machine import NoTransitionError, RolloutEvent, RolloutState, possible_commands
 from strangler.core.rollout.position import Position, WaitsFor
 from strangler.core.rollout_settings import ErrorSettings, EvidenceSettings, LatencySettings, RolloutSettings
 from strangler.ipc.metrics import FAMILIES
+from strangler.store.events.event import Kind
 from tests.cli.scripted_admin import ScriptedAdmin, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rollout.md").read_text()

@@ -21,10 +21,10 @@ from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import Position
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings
-from strangler.evidence import reading, stored_rollouts
-from strangler.evidence.rollout_history import rollout_reports
-from strangler.evidence.tables import prepare
 from strangler.state.files import STORE
+from strangler.store.evidence import reading, stored_rollouts
+from strangler.store.evidence.rollout_history import rollout_reports
+from strangler.store.evidence.tables import prepare
 from strangler.times import rfc3339
 from tests import factories as f
 from tests.cli.rollout_documents import look, move

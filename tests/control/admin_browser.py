@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from strangler.control.admin import application
 from strangler.control.app import ControlApp
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import store_findings
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import store_findings
 from tests.control.control import control_of
 
 TOKEN = "a-long-s3cret"

@@ -13,7 +13,7 @@ from strangler.control.app import ControlApp
 from strangler.ipc.messages import BreakerChanged, Hello
 from strangler.state import kill_switch
 from tests.control.control import control_of, take
-from tests.evidence.pairs import match
+from tests.store.evidence.pairs import match
 
 ROUTES = """\
 version: 1

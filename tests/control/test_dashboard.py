@@ -23,14 +23,14 @@ from strangler.control.dashboard.sessions import COOKIE, LASTS_S, MAX_SESSIONS, 
 from strangler.control.dashboard.view import match_chart
 from strangler.core.documents import RecordingRequest
 from strangler.core.source import SOURCES
-from strangler.evidence.carry_over import carry_over
-from strangler.evidence.findings import Finding
-from strangler.evidence.stored_releases import name_release
-from strangler.evidence.writing import set_state
 from strangler.state.kill_switch import OFF
+from strangler.store.evidence.carry_over import carry_over
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.stored_releases import name_release
+from strangler.store.evidence.writing import set_state
 from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Open
 from tests.control.control import take
-from tests.evidence.pairs import captured, finding_of, json_response, match
+from tests.store.evidence.pairs import captured, finding_of, json_response, match
 
 LEGACY = {"id": 7, "price": 19.99}
 CANDIDATE = {"id": 7, "price": "19.99"}

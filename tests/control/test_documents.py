@@ -22,21 +22,20 @@ from strangler.cli import main
 from strangler.control.admin import application
 from strangler.control.api_reference.operations import OPERATIONS
 from strangler.control.app import ControlApp
-from strangler.control.events.event import Kind
-from strangler.control.events.gates import load_rollouts, store_rollouts
-from strangler.control.shadow.rules import store_rules
 from strangler.core.compare import NO_RULES, compare
 from strangler.core.documents import PassedGate, ProblemDocument, RuleReport, RuleUse
 from strangler.core.percents import rollouts_of
 from strangler.core.slowness import Slowness
-from strangler.evidence.audits import write_audit
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import set_state, store_findings
 from strangler.ipc.messages import LedgerBatch, LedgerSum, ProcessInfo
 from strangler.ipc.metrics import BOUNDS_S
+from strangler.store.events.event import Kind
+from strangler.store.events.stored_gates import load_rollouts, store_rollouts
+from strangler.store.evidence.audits import write_audit
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import set_state, store_findings, store_rules
 from strangler.times import utc_day
 from tests.control.control import control_of, take
-from tests.evidence.pairs import NOON, captured, finding_of, json_response, match, mismatch, seen
+from tests.store.evidence.pairs import NOON, captured, finding_of, json_response, match, mismatch, seen
 
 GOLDEN = Path(__file__).with_name("documents.json")
 BUCKETS = [0, 0, 1, *(0 for _ in BOUNDS_S[2:])]

@@ -37,8 +37,8 @@ from strangler.ipc.messages import (
     encode_frame,
 )
 from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
-from tests.evidence.pairs import captured
 from tests.factories import upstream
+from tests.store.evidence.pairs import captured
 
 ATTEMPTS = "strangler_attempts_total"
 LABELS = ("legacy", "2xx")

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from strangler.control.totals import RETIRED, Batch, Row, TotalsState
+from strangler.control.totals import RETIRED, TotalsState
 from strangler.ipc.messages import HistogramCell, Report, ValueCell
 from strangler.ipc.metrics import BOUNDS_S
+from strangler.store.stored_metrics import Batch, Row
 
 ATTEMPTS = "strangler_attempts_total"
 LABELS = ("legacy", "2xx")

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from tests.e2e import commands
 from tests.e2e.shadowing import Respond, Stage, says, stage
-from tests.evidence.test_upgrade import write_earlier
+from tests.store.evidence.test_upgrade import write_earlier
 
 LEGACY = {"id": 7, "price": 19.99}
 CANDIDATE = {"id": 7, "price": "19.99"}

@@ -7,10 +7,10 @@ from pathlib import Path
 from strangler.cli._admin import NamedAdmin
 from strangler.cli._evidence import find_evidence
 from strangler.cli._trust import Authorities
-from strangler.evidence.findings import Finding
+from strangler.store.evidence.findings import Finding
 from tests.e2e.shadowing import says, stage
 from tests.e2e.test_evidence import GATE, LEGACY, ROOMY, ask, inbox, ready, run
-from tests.evidence.pairs import captured, finding_of, json_response
+from tests.store.evidence.pairs import captured, finding_of, json_response
 
 
 def replayed(candidate: object) -> Finding:

@@ -8,11 +8,11 @@ import pytest
 
 from strangler.config.load import parse
 from strangler.core.settings import Settings
-from strangler.evidence.findings import Finding
 from strangler.replay import judged_run
 from strangler.replay.judged_run import MAX_LATENCIES, NOT_TIMED, JudgedRun
 from strangler.store.connection import Connection
-from tests.evidence.pairs import NOON, accepted, finding_of, json_response, match, mismatch, seen
+from strangler.store.evidence.findings import Finding
+from tests.store.evidence.pairs import NOON, accepted, finding_of, json_response, match, mismatch, seen
 
 TODAY = date(2026, 11, 23)
 ROUTES = """\

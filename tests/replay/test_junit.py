@@ -16,7 +16,7 @@ from strangler.core.documents import (
 )
 from strangler.core.settings import GateSettings
 from strangler.replay.junit import MAX_DIFFERENCES, junit_xml
-from tests.evidence.pairs import signature_row
+from tests.store.evidence.pairs import signature_row
 
 SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
     # element -> required attributes, further ones, children: junit-10.xsd of Jenkins' xunit plugin

@@ -12,7 +12,6 @@ import pytest
 from strangler.core.listener_settings import Address, ListenerSettings
 from strangler.core.replaying.given import read_given
 from strangler.core.settings import AggregatePart, HeaderEdits
-from strangler.evidence.stored_claims import FOLDED
 from strangler.recordings.recorded import RecordedBody, RecordedPair
 from strangler.recordings.recording_reader import open_recording
 from strangler.replay.destination import ReplayError
@@ -20,6 +19,7 @@ from strangler.replay.progress import MAX_PLACES, MAX_UNSENT, ReplayProgress, Un
 from strangler.replay.replay_settings import ReplaySettings
 from strangler.replay.replayed_finding import ReplayedFinding
 from strangler.replay.run import run_replay
+from strangler.store.evidence.stored_claims import FOLDED
 from tests.factories import route
 from tests.http1.scripted import (
     ScriptedUpstream,

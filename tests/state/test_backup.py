@@ -15,9 +15,6 @@ import msgspec
 import pytest
 
 from strangler.control.shadow.key import redaction_key
-from strangler.evidence.audits import AuditFilters, entries, write_audit
-from strangler.evidence.journal import Journal
-from strangler.evidence.tables import prepare
 from strangler.state import kill_switch
 from strangler.state.backup import Backup, BackupError
 from strangler.state.backup import backup as write_backup
@@ -28,6 +25,9 @@ from strangler.state.pending_restore import DRAFT, MANIFEST, READY, finish
 from strangler.state.restore import Restored
 from strangler.state.restore import restore as restore_backup
 from strangler.store.connection import Connection
+from strangler.store.evidence.audits import AuditFilters, entries, write_audit
+from strangler.store.evidence.journal import Journal
+from strangler.store.evidence.tables import prepare
 from strangler.store.sqlite import transaction
 
 ON = KillSwitchState(True, "a test", "2026-11-23T08:00:00.000Z", {"orders": KilledRoute("slow", None)})

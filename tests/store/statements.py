@@ -16,8 +16,7 @@ OF_ONE_ENGINE: Final = frozenset(
     {
         "strangler.store.sqlite",  # the engine itself
         "strangler.store.connection",  # runs the tables' definitions
-        "strangler.evidence.tables",  # upgrades files of earlier versions
-        "strangler.replay.judged_run",  # has a database in memory
+        "strangler.store.evidence.tables",  # upgrades files of earlier versions
     }
 )
 """Modules whose statements run on SQLite alone."""

@@ -6,14 +6,21 @@ from typing import Final
 import psycopg
 import pytest
 
-from strangler.control.events import gates, outbox
-from strangler.evidence import stored_rollouts, tables
-from strangler.ledger import stored
-from strangler.store.store import SCHEMA
+from strangler.store import stored_ledger
+from strangler.store.events import outbox, stored_gates
+from strangler.store.evidence import stored_rollouts, tables
+from strangler.store.schema import SCHEMA
 from tests.store.postgres import numbered, server, tables_of
 from tests.store.statements import statements
 
-TABLES: Final = (SCHEMA, tables.SCHEMA, stored_rollouts.SCHEMA, stored.SCHEMA, outbox.SCHEMA, gates.SCHEMA)
+TABLES: Final = (
+    SCHEMA,
+    tables.SCHEMA,
+    stored_rollouts.SCHEMA,
+    stored_ledger.SCHEMA,
+    outbox.SCHEMA,
+    stored_gates.SCHEMA,
+)
 NUMERIC: Final = 1700
 """PostgreSQL's type of decimals, in place of which SQLite has an integer."""
 

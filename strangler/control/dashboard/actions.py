@@ -18,8 +18,16 @@ from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
-from strangler.evidence.reviews import MAX_MARKED, AcceptPlan, Review, ReviewError, mark, plan_accepts, write_rules
 from strangler.ledger.actions import LedgerError
+from strangler.store.evidence.reviews import (
+    MAX_MARKED,
+    AcceptPlan,
+    Review,
+    ReviewError,
+    mark,
+    plan_accepts,
+    write_rules,
+)
 from strangler.store.store import StoreError
 from strangler.times import utc_day
 

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from strangler.core.documents import AuditEntry, SignatureDocument, SignatureRow, VerdictDocument
 from strangler.core.settings import Settings
-from strangler.evidence import audits, queries, reading
-from strangler.evidence.audits import AuditFilters
-from strangler.evidence.former_ids import present_id
-from strangler.evidence.hints import EndpointHint, endpoint_hints
-from strangler.evidence.reading import Filters, NoEvidenceError
-from strangler.evidence.reviews import OPEN_STATES
 from strangler.store.connection import Connection
+from strangler.store.evidence import audits, queries, reading
+from strangler.store.evidence.audits import AuditFilters
+from strangler.store.evidence.former_ids import present_id
+from strangler.store.evidence.hints import EndpointHint, endpoint_hints
+from strangler.store.evidence.reading import Filters, NoEvidenceError
+from strangler.store.evidence.reviews import OPEN_STATES
 from strangler.store.store import Store
 from strangler.times import utc_day
 

@@ -23,13 +23,13 @@ from strangler.core.documents import StatusDocument
 from strangler.core.routing.explain import explain
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
-from strangler.evidence.audits import AuditFilters
-from strangler.evidence.hints import order_hints
-from strangler.evidence.reviews import cannot_accept
-from strangler.evidence.side_by_side import sides
-from strangler.evidence.writing import STATES
 from strangler.http1.request_text import DescriptionError, described_head
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.evidence.audits import AuditFilters
+from strangler.store.evidence.hints import order_hints
+from strangler.store.evidence.reviews import cannot_accept
+from strangler.store.evidence.side_by_side import sides
+from strangler.store.evidence.writing import STATES
 from strangler.store.store import Store
 
 MAX_SIGNATURES = 300

@@ -13,8 +13,8 @@ from strangler.core.ledger_text import meaning_of
 from strangler.core.plain import plain_line
 from strangler.core.recording_text import recording_text
 from strangler.core.rollout_text import waits_phrase
-from strangler.evidence.side_by_side import value_text
-from strangler.evidence.stopped_routes import stopped_text
+from strangler.store.evidence.side_by_side import value_text
+from strangler.store.evidence.stopped_routes import stopped_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment

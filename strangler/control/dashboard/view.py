@@ -15,8 +15,8 @@ from strangler.core.retire_text import brownouts_text, refuses, retire_text
 from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
 from strangler.core.slowness import slow_text
-from strangler.evidence.reviews import OPEN_STATES
-from strangler.evidence.stopped_routes import stopped_text
+from strangler.store.evidence.reviews import OPEN_STATES
+from strangler.store.evidence.stopped_routes import stopped_text
 
 MAX_ROWS = 200
 """The most routes on one page; a search finds the others."""

@@ -1,1 +1,1 @@
-"""Events of a migration, as CloudEvents, in the log and the store, and for a webhook and Kafka."""
+"""Events of a migration: watches that publish them, and their delivery to a webhook and Kafka."""

@@ -9,13 +9,13 @@ from typing import Final
 import msgspec
 import structlog
 
-from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.control.totals import Key
 from strangler.core.listener_settings import EXPIRES_SOON_S
 from strangler.core.settings import Settings
 from strangler.store.connection import Connection
+from strangler.store.events.event import Kind
 from strangler.store.meta import read_meta, write_meta
 from strangler.store.store import Store, StoreError
 from strangler.times import rfc3339

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from strangler.control.events import outbox
-from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ipc.messages import BreakerChanged
+from strangler.store.events import outbox
+from strangler.store.events.event import Kind
 from strangler.store.store import Store
 
 

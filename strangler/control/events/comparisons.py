@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strangler.control.events.ending import EndingTasks, log_crash
-from strangler.control.events.event import Kind, event
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.core.settings import KafkaSettings
+from strangler.store.events.event import Kind, event
 
 if TYPE_CHECKING:
     from strangler.control.events.kafka import KafkaComparisons

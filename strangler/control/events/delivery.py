@@ -14,9 +14,9 @@ from typing import Final, Protocol
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
-from strangler.control.events import outbox
-from strangler.control.events.outbox import Standing, Stored
 from strangler.store.connection import Connection
+from strangler.store.events import outbox
+from strangler.store.events.outbox import Standing, Stored
 from strangler.store.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 5.0

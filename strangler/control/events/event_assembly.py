@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from strangler.control.events.certificates import CertificateWatch
 from strangler.control.events.changes import ChangeEvents
 from strangler.control.events.comparisons import ComparisonTopic
-from strangler.control.events.event import source_of_this_host
 from strangler.control.events.gates import GateWatch
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.retire import RetireWatch
@@ -20,6 +19,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import Follower, InForce
 from strangler.core.documents import EventsStatus, QueueStatus
 from strangler.core.settings import Settings
+from strangler.store.events.event import source_of_this_host
 from strangler.store.store import Store, StoreError
 
 

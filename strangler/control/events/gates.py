@@ -12,31 +12,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import msgspec
 import structlog
 
-from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.core.documents import PassedGate, VerdictDocument
 from strangler.core.gate import Verdict
 from strangler.core.percents import Raise, RouteRollout, raises, rollouts_of
 from strangler.core.settings import GateSettings, Settings
-from strangler.evidence import queries
-from strangler.evidence.audits import has_forced
-from strangler.evidence.reading import CorruptEvidenceError, NoEvidenceError, ask
 from strangler.store.connection import Connection
-from strangler.store.meta import read_meta, write_meta
+from strangler.store.events.event import Event, Kind, event
+from strangler.store.events.stored_gates import Stored, load_rollouts, store_rollouts, take_back
+from strangler.store.evidence import queries
+from strangler.store.evidence.audits import has_forced
+from strangler.store.evidence.reading import CorruptEvidenceError, NoEvidenceError, ask
 from strangler.store.store import Store, StoreError
-from strangler.store.upsert import replaced
 from strangler.times import utc_day
-
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS rollouts (
-    route TEXT PRIMARY KEY, at REAL NOT NULL, content TEXT NOT NULL, passed TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-"""By route: what was last in force, since when, and how it was raised past its gate (empty if it was not)."""
 
 GRACE_S: Final = 2.0
 """A forced shift writes the file first and the audit right after it."""
@@ -48,19 +39,7 @@ RETRY_S: Final = 5.0
 MAX_STEPS: Final = 16
 """The most reloads that wait to be judged; if there are more, the oldest are skipped."""
 
-_META: Final = "rollouts_since"
-
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The rollouts in the store. `since`: Unix time of the first start; None if this is the first."""
-
-    since: float | None
-    rollouts: dict[str, RouteRollout]
-    times: dict[str, float]
-    passed: dict[str, PassedGate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +148,7 @@ class GateWatch:
         for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
             if found is not None and found.verdict == Verdict.READY:
-                await self._store.call(partial(_take_back, route=name))
+                await self._store.call(partial(take_back, route=name))
                 self.passed_by = {key: passed_gate for key, passed_gate in self.passed_by.items() if key != name}
 
 
@@ -177,49 +156,6 @@ def _risen(before: Stored, settings: Settings) -> tuple[dict[str, RouteRollout],
     """Return the rollouts of these settings, and the raises; there are none at the first start."""
     after = rollouts_of(settings)
     return after, raises(before.rollouts, after) if before.since is not None else []
-
-
-def load_rollouts(connection: Connection) -> Stored:
-    """Return the rollouts that were last in force."""
-    since = read_meta(connection, _META)
-    rows = connection.execute("SELECT route, at, content, passed FROM rollouts").fetchall()
-    return Stored(
-        since=None if since is None else float(since),
-        rollouts={route: msgspec.json.decode(content, type=RouteRollout) for route, _, content, _ in rows},
-        times={route: at for route, at, _, _ in rows},
-        passed={route: msgspec.json.decode(passed, type=PassedGate) for route, _, _, passed in rows if passed},
-    )
-
-
-def store_rollouts(
-    connection: Connection,
-    before: Stored,
-    after: Mapping[str, RouteRollout],
-    passed: Mapping[str, PassedGate],
-    now: float,
-) -> None:
-    """Store what is in force; only the routes that have changed are written."""
-    if before.since is None:
-        write_meta(connection, _META, str(now))
-    connection.executemany("DELETE FROM rollouts WHERE route = ?", [(name,) for name in before.rollouts.keys() - after])
-    for name, rollout in after.items():
-        is_new = before.rollouts.get(name) != rollout
-        if is_new or passed.get(name) != before.passed.get(name):
-            at = now if is_new else before.times[name]
-            texts = msgspec.json.encode(rollout).decode(), _text(passed.get(name))
-            connection.execute(
-                f"""INSERT INTO rollouts VALUES (?, ?, ?, ?)
-                ON CONFLICT (route) DO UPDATE SET {replaced("at", "content", "passed")}""",  # noqa: S608 - our own words
-                (name, at, *texts),
-            )
-
-
-def _text(passed: PassedGate | None) -> str:
-    return "" if passed is None else msgspec.json.encode(passed).decode()
-
-
-def _take_back(connection: Connection, route: str) -> None:
-    connection.execute("UPDATE rollouts SET passed = '' WHERE route = ?", (route,))
 
 
 def _is_forced(connection: Connection, rise: Raise, before: Stored) -> bool:

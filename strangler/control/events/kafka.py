@@ -15,9 +15,9 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
 
 from strangler.control.events.delivery import Done, Patience, SinkError
-from strangler.control.events.event import CONTENT_TYPE, Event, encode
-from strangler.control.events.outbox import Stored
 from strangler.core.settings import KafkaSettings
+from strangler.store.events.event import CONTENT_TYPE, Event, encode
+from strangler.store.events.outbox import Stored
 
 try:
     import aiokafka

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import structlog
 
-from strangler.control.events import outbox
-from strangler.control.events.event import Event, Kind, event
-from strangler.control.events.outbox import Standing
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.store.connection import Connection
+from strangler.store.events import outbox
+from strangler.store.events.event import Event, Kind, event
+from strangler.store.events.outbox import Standing
 from strangler.store.store import Store, StoreError
 
 MAX_UNWRITTEN: Final = 1000

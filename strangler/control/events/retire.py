@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
@@ -17,6 +16,7 @@ from strangler.control.totals import TotalsState
 from strangler.core.retire_settings import BrownoutSettings, RetireSettings, utc_stamp
 from strangler.core.settings import RouteSettings, Settings
 from strangler.store.connection import Connection
+from strangler.store.events.event import Event, Kind, event
 from strangler.store.meta import read_meta, write_meta
 from strangler.store.store import Store, StoreError
 

@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from strangler.control.events.comparisons import ComparisonTopic
-from strangler.control.events.event import Event, Kind, event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.slow import SlowWatch
 from strangler.control.reload import InForce
@@ -18,11 +17,13 @@ from strangler.core.documents import VerdictDocument
 from strangler.core.gate import Verdict
 from strangler.core.settings import Settings
 from strangler.core.source import LIVE
-from strangler.evidence import queries
-from strangler.evidence.findings import Finding
-from strangler.evidence.reading import NoEvidenceError, ask
-from strangler.evidence.stopped_routes import StopChange
 from strangler.store.connection import Connection
+from strangler.store.events.event import Event, Kind, event
+from strangler.store.evidence import queries
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.reading import NoEvidenceError, ask
+from strangler.store.evidence.states import surfaced_signatures
+from strangler.store.evidence.stopped_routes import StopChange
 from strangler.store.meta import read_meta, write_meta
 from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
@@ -53,14 +54,7 @@ class EvidenceEvents:
     def insert_signatures(self, connection: Connection, now: float) -> list[Event]:
         """Store an event for each signature that is new or came back among the findings stored at `now`, in the same
         transaction as these."""
-        rows = connection.execute(
-            """
-            SELECT id, route, endpoint, place, path, kind, severity, state FROM signatures
-            WHERE state IN ('new', 'regressed') AND state_since = ?
-            """,
-            (now,),
-        )
-        events = [_signature_event(*row) for row in rows]
+        events = [_signature_event(*row) for row in surfaced_signatures(connection, now)]
         self._publisher.insert(connection, events)
         return events
 

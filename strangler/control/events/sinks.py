@@ -8,12 +8,12 @@ import structlog
 
 from strangler.control.events.delivery import Delivery, Sink
 from strangler.control.events.ending import EndingTasks, log_crash
-from strangler.control.events.outbox import Standing
 from strangler.control.events.webhook import Decorate, SecretError, Webhook, webhook_secret
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.core.documents import SinkStatus
 from strangler.core.settings import EventSettings
+from strangler.store.events.outbox import Standing
 from strangler.store.store import Store
 
 log = structlog.get_logger()

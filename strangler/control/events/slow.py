@@ -8,15 +8,15 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from strangler.control.events.event import Kind
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.reload import InForce
 from strangler.control.totals import Key
 from strangler.core.documents import SlowEndpoint
 from strangler.core.settings import Settings
 from strangler.core.slowness import Slowness, SlownessChange, SlownessState
-from strangler.evidence.findings import Finding
 from strangler.store.connection import Connection
+from strangler.store.events.event import Kind
+from strangler.store.evidence.findings import Finding
 from strangler.store.meta import read_meta, write_meta
 from strangler.store.store import Store, StoreError
 

@@ -13,9 +13,9 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from strangler.control.events.delivery import Done, Patience, SinkError
-from strangler.control.events.event import CONTENT_TYPE
-from strangler.control.events.outbox import Stored
 from strangler.state.files import WEBHOOK_KEY, replace_file
+from strangler.store.events.event import CONTENT_TYPE
+from strangler.store.events.outbox import Stored
 
 VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
 TIMEOUT_S: Final = 10.0

@@ -14,7 +14,6 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from strangler.control.events.event import Kind
 from strangler.control.reload import InForce
 from strangler.control.rollout import approval_token
 from strangler.control.rollout.approval_token import LASTS_S, Approval
@@ -23,6 +22,7 @@ from strangler.core.rollout.position import Position, awaits
 from strangler.core.settings import AdminSettings
 from strangler.state.files import APPROVAL_KEY, kept_key
 from strangler.state.running import read_running
+from strangler.store.events.event import Kind
 
 PATH: Final = "/rollouts/approve"
 

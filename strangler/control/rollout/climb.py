@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from strangler.control.events.event import Event
 from strangler.control.rollout.pairs import PairsState
 from strangler.core.gate import Verdict
 from strangler.core.rollout.caller_sketch import MAX_BUSIEST, BusyCaller, CallerCounts, CallerSketch
@@ -15,8 +14,9 @@ from strangler.core.rollout.position import Position
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings
 from strangler.core.time_buckets import BOUNDS_S
-from strangler.evidence.stored_rollouts import StoredMove, StoredPosition
 from strangler.ipc.messages import RolloutArm, RolloutCounts
+from strangler.store.events.event import Event
+from strangler.store.evidence.stored_rollouts import StoredMove, StoredPosition
 
 MAX_LISTED_MOVES: Final = 50
 """The last moves that are kept in memory, and shown."""

@@ -11,7 +11,7 @@ from strangler.control.rollout.reports import report
 from strangler.core.rollout.advance import happen
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
 from strangler.core.rollout.position import step_above
-from strangler.evidence.stored_rollouts import StoredMove
+from strangler.store.evidence.stored_rollouts import StoredMove
 
 GOES_ANYWAY: Final = (RolloutEvent.BACK, RolloutEvent.PAUSE)
 """The commands that are followed although they cannot be stored: they send nobody to the candidate."""

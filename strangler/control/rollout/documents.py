@@ -8,7 +8,7 @@ from strangler.core.documents import RolloutShort, RolloutStatus
 from strangler.core.rollout.machine import RolloutEvent, RolloutState, possible_commands
 from strangler.core.rollout.position import step_above, step_number
 from strangler.core.rollout_text import WAITS_FOR_PERSON
-from strangler.evidence.rollout_documents import look_document, move_document
+from strangler.store.evidence.rollout_documents import look_document, move_document
 from strangler.times import rfc3339
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from strangler.core.gate import Verdict, worst
 from strangler.core.settings import RouteSettings, Settings
-from strangler.evidence import queries
-from strangler.evidence.reading import NoEvidenceError, ask
 from strangler.store.connection import Connection
+from strangler.store.evidence import queries
+from strangler.store.evidence.reading import NoEvidenceError, ask
 from strangler.store.store import Store
 from strangler.times import utc_day
 

@@ -7,9 +7,9 @@ from strangler.core.rollout.advance import Change, ChangeKind
 from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import Position, WaitsFor
 from strangler.core.settings import RouteSettings
-from strangler.evidence.stored_rollouts import StoredRollout
 from strangler.state.kill_switch import KillSwitchState
 from strangler.state.rollout_file import KeptPercent
+from strangler.store.evidence.stored_rollouts import StoredRollout
 
 
 def led_by(routes: Sequence[RouteSettings]) -> frozenset[str]:

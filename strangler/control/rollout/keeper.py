@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from strangler.control.events import gates as gate_watch
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.rollout.climb import Audit
@@ -34,10 +33,11 @@ from strangler.core.rollout.machine import NoTransitionError, RolloutEvent
 from strangler.core.rollout.position import awaits
 from strangler.core.rollout_percents import rollout_groups
 from strangler.core.settings import Settings
-from strangler.evidence import stored_rollouts
-from strangler.evidence.findings import Finding
 from strangler.ipc.messages import RolloutBatch
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.events import stored_gates
+from strangler.store.evidence import stored_rollouts
+from strangler.store.evidence.findings import Finding
 from strangler.store.store import Store, StoreError
 
 MOVE_EVERY_S: Final = 1.0
@@ -80,7 +80,7 @@ class RolloutKeeper(RolloutViews):
         climbs, groups = self._climbs, rollout_groups(self._climbs.settings)
         try:
             rows = await self._store.call(stored_rollouts.load)
-            former = await self._store.call(gate_watch.load_rollouts) if groups.keys() - rows.keys() else None
+            former = await self._store.call(stored_gates.load_rollouts) if groups.keys() - rows.keys() else None
         except StoreError:  # logged by the store itself
             rows, former = {}, None
         else:

@@ -11,7 +11,7 @@ from strangler.control.rollout.saving import RolloutSaver
 from strangler.core.rollout.advance import happen
 from strangler.core.rollout.machine import RolloutEvent
 from strangler.core.rollout.position import Position
-from strangler.evidence.stored_rollouts import StoredMove
+from strangler.store.evidence.stored_rollouts import StoredMove
 
 
 class RolloutMoves:

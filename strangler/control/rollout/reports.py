@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import structlog
 
-from strangler.control.events.event import Event, Kind, event
 from strangler.control.rollout.climb import ClimbState, Unsaved
 from strangler.core.rollout.advance import Change, ChangeKind
 from strangler.core.rollout.judgement import ArmNumbers, LookRecord
 from strangler.core.rollout.position import WaitsFor
 from strangler.core.settings import RouteSettings
-from strangler.evidence.stored_rollouts import StoredMove
+from strangler.store.events.event import Event, Kind, event
+from strangler.store.evidence.stored_rollouts import StoredMove
 
 _KINDS: Final = {
     ChangeKind.STEPPED: Kind.ROLLOUT_STEPPED,

@@ -10,8 +10,8 @@ from strangler.control.rollout.groups import fallen_unstored, lost, unreadable, 
 from strangler.core.rollout.advance import Change
 from strangler.core.rollout.position import Position
 from strangler.core.settings import RouteSettings
-from strangler.evidence.stored_rollouts import StoredRollout
 from strangler.state.rollout_file import KeptPercent
+from strangler.store.evidence.stored_rollouts import StoredRollout
 
 log = structlog.get_logger()
 

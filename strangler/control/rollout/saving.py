@@ -5,13 +5,13 @@ from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from strangler.control.events.event import Event
 from strangler.control.rollout.climb import ClimbState, Unsaved
 from strangler.control.rollout.climbs import ClimbsState
-from strangler.evidence import stored_rollouts
-from strangler.evidence.audits import write_audit
-from strangler.evidence.stored_rollouts import StoredPosition
 from strangler.store.connection import Connection
+from strangler.store.events.event import Event
+from strangler.store.evidence import stored_rollouts
+from strangler.store.evidence.audits import write_audit
+from strangler.store.evidence.stored_rollouts import StoredPosition
 from strangler.store.store import Store, StoreError
 
 SAVE_COUNTS_EVERY_S: Final = 5.0

@@ -28,14 +28,14 @@ from strangler.core.documents import (
 from strangler.core.percents import rollouts_of
 from strangler.core.settings import GateSettings, Settings
 from strangler.core.source import SOURCES
-from strangler.evidence import audits, queries, reading
-from strangler.evidence.audits import AuditFilters, write_audit
-from strangler.evidence.reading import Filters, NoEvidenceError, UnknownReleaseError
-from strangler.evidence.reviews import MAX_MARKED, Marked, Review, mark
-from strangler.evidence.writing import STATES
 from strangler.ledger.ledger_excerpt import excerpt
 from strangler.ledger.ledger_queries import Filters as LedgerFilters
 from strangler.store.connection import Connection
+from strangler.store.evidence import audits, queries, reading
+from strangler.store.evidence.audits import AuditFilters, write_audit
+from strangler.store.evidence.reading import Filters, NoEvidenceError, UnknownReleaseError
+from strangler.store.evidence.reviews import MAX_MARKED, Marked, Review, mark
+from strangler.store.evidence.writing import STATES
 from strangler.store.store import Store, StoreError
 from strangler.times import utc_day
 

@@ -19,8 +19,8 @@ from strangler.core.http.methods import SAFE
 from strangler.core.routing.arm import LEGACY, Arm
 from strangler.core.settings import Url
 from strangler.core.shadowing.dry_runs import Basis, Place
-from strangler.evidence.stored_releases import ReleasesState, named_in
 from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
+from strangler.store.evidence.stored_releases import ReleasesState, named_in
 
 
 @dataclass(slots=True)

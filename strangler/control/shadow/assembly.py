@@ -17,8 +17,8 @@ from strangler.control.shadow.stop_switch import StopSwitch
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.control.shadow.writer import FindingWriter
 from strangler.core.settings import Settings
-from strangler.evidence.index import IndexState
-from strangler.evidence.stored_releases import Changed, ReleasesState
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.stored_releases import Changed, ReleasesState
 from strangler.store.store import Store
 
 

@@ -5,22 +5,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.control.events.event import Event
 from strangler.control.shadow.listener import EvidenceListener
-from strangler.control.shadow.rules import store_rules
 from strangler.core.documents import RuleReport
 from strangler.core.settings import Settings
-from strangler.evidence.carry_over import Carried, Endpoint, carry_over
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.journal import Journal
-from strangler.evidence.queries import rules_of
-from strangler.evidence.replayed import audit_replay
-from strangler.evidence.retention import drop_evidence, prune, set_aside
-from strangler.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
-from strangler.evidence.stored_releases import Release, save_releases
-from strangler.evidence.writing import store_findings
 from strangler.store.connection import Connection
+from strangler.store.events.event import Event
+from strangler.store.evidence.carry_over import Carried, Endpoint, carry_over
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.journal import Journal
+from strangler.store.evidence.queries import rules_of
+from strangler.store.evidence.replayed import audit_replay
+from strangler.store.evidence.retention import drop_evidence, prune, set_aside
+from strangler.store.evidence.stopped_routes import Stop, StopChange, store_changes, store_stop
+from strangler.store.evidence.stored_releases import Release, save_releases
+from strangler.store.evidence.writing import store_findings, store_rules
 from strangler.store.sqlite import look_over
 from strangler.times import utc_day
 

@@ -8,7 +8,7 @@ import structlog
 
 from strangler.control.shadow.naming import Edition, EndpointNaming
 from strangler.control.shadow.writer import FindingWriter
-from strangler.evidence.carry_over import Endpoint, StoredEndpoint
+from strangler.store.evidence.carry_over import Endpoint, StoredEndpoint
 from strangler.store.store import StoreError
 
 CARRY_EVERY_S: Final = 5.0

@@ -28,8 +28,8 @@ from strangler.core.compare import (
 from strangler.core.fault import Fault
 from strangler.core.privacy.request_credentials import has_credentials
 from strangler.core.routing.arm import Arm
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
 from strangler.times import utc_day
 
 

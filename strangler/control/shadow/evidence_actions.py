@@ -8,8 +8,8 @@ from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner
 from strangler.control.shadow.writer import FindingWriter
-from strangler.evidence.findings import Finding
-from strangler.evidence.stored_releases import ReleasesState
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.stored_releases import ReleasesState
 from strangler.store.store import StoreError
 
 

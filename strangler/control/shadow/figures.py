@@ -15,9 +15,9 @@ from strangler.control.reload import InForce
 from strangler.core.compare import compile_rules
 from strangler.core.documents import MatchFigures
 from strangler.core.settings import Settings
-from strangler.evidence import reading
-from strangler.evidence.judging import Matches
 from strangler.store.connection import Connection
+from strangler.store.evidence import reading
+from strangler.store.evidence.judging import Matches
 from strangler.store.store import Store
 from strangler.times import utc_day
 
@@ -90,11 +90,10 @@ class FiguresState:
             self._found[name] = reading.matches(connection, name, rules, today, route.gate.sources)
 
     def _note_changes(self, connection: Connection, settings: Settings, today: date) -> None:
-        (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()
+        last = reading.last_change(connection)
         is_new = self._judged_by is None or self._judged_by[0] is not settings or self._judged_by[1] != today
         since = 0 if is_new or last < self._number else self._number
         if last < self._number:  # another store
             self._found.clear()
-        rows = connection.execute("SELECT route FROM changes WHERE number > ? ORDER BY number", (since,))
-        self._due.update(dict.fromkeys(row[0] for row in rows))
+        self._due.update(dict.fromkeys(reading.changed_routes(connection, since)))
         self._number, self._judged_by = last, (settings, today)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from strangler.control.events.event import Event
-from strangler.evidence.findings import Finding
-from strangler.evidence.stopped_routes import StopChange
 from strangler.store.connection import Connection
+from strangler.store.events.event import Event
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.stopped_routes import StopChange
 
 
 class EvidenceListener(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from strangler.control.shadow.counters import ShadowCounters
-from strangler.evidence.findings import Finding
+from strangler.store.evidence.findings import Finding
 
 MAX_PENDING = 10_000
 MAX_PENDING_BYTES = 32 * 1024 * 1024

@@ -10,9 +10,9 @@ from strangler.control.responses import json_response, named, problem, read_body
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.core.documents import ReleaseNamedDocument, ReleaseRequest, ResetDocument, ResetRequest
 from strangler.core.settings import Settings
-from strangler.evidence import queries, reading
-from strangler.evidence.reading import NoEvidenceError
-from strangler.evidence.stored_releases import name_problem, set_aside_problem
+from strangler.store.evidence import queries, reading
+from strangler.store.evidence.reading import NoEvidenceError
+from strangler.store.evidence.stored_releases import name_problem, set_aside_problem
 from strangler.store.store import Store, StoreError
 
 

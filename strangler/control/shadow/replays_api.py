@@ -13,7 +13,7 @@ from strangler.control.responses import json_response, named, problem, read_body
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.core.documents import MAX_REPLAY_BYTES, ReplaysDocument, ReplaysRequest
 from strangler.core.settings import Settings
-from strangler.evidence.replayed import ReplayedError, decoded, unknown_routes
+from strangler.store.evidence.replayed import ReplayedError, decoded, unknown_routes
 from strangler.store.store import StoreError
 
 RETRY_AFTER_S: Final = 1

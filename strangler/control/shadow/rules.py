@@ -1,14 +1,10 @@
 """The use of accept rules since they are in force, for reviewers: which are dead, and which have expired."""
 
-from collections.abc import Mapping
 from datetime import date
-
-import msgspec
 
 from strangler.control.shadow.route import ShadowRoute
 from strangler.core.documents import RuleReport, RuleUse
 from strangler.core.settings import AcceptRule
-from strangler.store.connection import Connection
 from strangler.times import utc_day
 
 DEAD_AFTER = 1000
@@ -43,11 +39,3 @@ def rule_text(rule: AcceptRule) -> str:
     pair = f"{rule.from_} -> {rule.to}" if rule.from_ is not None else None
     more = ", ".join(filter(None, (rule.kind, pair, rule.endpoint)))
     return f"{name} ({more})" if more else name
-
-
-def store_rules(connection: Connection, reports: Mapping[str, RuleReport]) -> None:
-    """Store the reports of some routes."""
-    connection.executemany(
-        "INSERT INTO rule_uses VALUES (?, ?) ON CONFLICT (route) DO UPDATE SET content = excluded.content",
-        [(route, msgspec.json.encode(report).decode()) for route, report in reports.items()],
-    )

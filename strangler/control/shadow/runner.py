@@ -23,11 +23,11 @@ from strangler.control.shadow.route import ShadowRoute
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.writer import FindingWriter
 from strangler.core.settings import Settings
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.stored_releases import ReleasesState
 from strangler.ipc.messages import Captured
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.stored_releases import ReleasesState
 from strangler.store.store import StoreError
 
 CREDITS_EVERY_S = 0.05

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import structlog
 
 from strangler.control.shadow.route import ShadowRoute
-from strangler.evidence.stopped_routes import Stop, StopChange, stopped_text
+from strangler.store.evidence.stopped_routes import Stop, StopChange, stopped_text
 
 MAX_CHANGES = 1000
 """The most stops, and ends of stops, that wait while the store cannot be written."""

@@ -14,12 +14,12 @@ from strangler.control.shadow.pending import PendingFindings
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.rules import rule_report
 from strangler.control.shadow.stopping import ShadowStops
-from strangler.evidence.carry_over import Carried, Endpoint, StoredEndpoint, renamed, stored_endpoints
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.replayed import of_release
-from strangler.evidence.stopped_routes import load_stops
-from strangler.evidence.stored_releases import ReleasesState, load_releases
+from strangler.store.evidence.carry_over import Carried, Endpoint, StoredEndpoint, renamed, stored_endpoints
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.replayed import of_release
+from strangler.store.evidence.stopped_routes import load_stops
+from strangler.store.evidence.stored_releases import ReleasesState, load_releases
 from strangler.store.store import Store, StoreError
 
 STORE_EVERY_S = 0.5

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from strangler.control.app import ControlApp
-from strangler.control.events.event import Kind
 from strangler.control.events.gates import GateWatch
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import GateSettings, Settings
-from strangler.evidence.audits import FORCED, shift_text, write_audit
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import store_findings
+from strangler.store.events.event import Kind
+from strangler.store.evidence.audits import FORCED, shift_text, write_audit
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import store_findings
 from strangler.store.store import StoreError
 from tests.control.control import control_of, in_force
-from tests.evidence.pairs import match
+from tests.store.evidence.pairs import match
 
 ROUTES = """\
 version: 1

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from strangler.control.events import outbox
 from strangler.control.events.comparisons import ComparisonTopic
-from strangler.control.events.event import Event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.shadow_events import EvidenceEvents, ReadyWatch, comparison_of
 from strangler.control.events.sinks import EventSinks
@@ -18,13 +16,17 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.totals import TotalsState
 from strangler.core.settings import GateSettings, Settings
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import SCHEMA, set_state, store_findings
+from strangler.store.events import outbox
+from strangler.store.events.event import Event
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import set_state, store_findings
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store
 from tests.control.control import in_force
-from tests.evidence.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings, shadow
+from tests.store.evidence.pairs import NOON, match, mismatch, seen
 
 GATE = GateSettings(min_pairs=3, min_match=0.5, max_breaking=0, max_latency_ratio=100.0, min_age_s=0.0)
 
@@ -56,7 +58,7 @@ def shadowed(gate: GateSettings = GATE) -> Settings:
 
 @pytest.fixture
 async def stored(tmp_path: Path) -> AsyncIterator[StoredEvidence]:
-    store = Store(tmp_path / "strangler.db", SCHEMA + outbox.SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", SCHEMA)
     own = OwnMetrics(TotalsState(), "own")
     publisher = EventPublisher(store, EventSinks(store, {}, own), own, "run", "//host/strangler")
     slow = SlowWatch(store, publisher, shadowed())

@@ -15,7 +15,7 @@ from strangler.control.app import ControlApp
 from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.core.slowness import MIN_PAIRS, WINDOW_S
 from tests.control.control import control_of
-from tests.evidence.pairs import match
+from tests.store.evidence.pairs import match
 
 ROUTES = """\
 version: 1

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from strangler.control.events import gates, outbox
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
@@ -21,13 +20,15 @@ from strangler.core.rollout.position import Position
 from strangler.core.rollout_percents import with_percents
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings, Settings
-from strangler.evidence import stored_rollouts
-from strangler.evidence.tables import SCHEMA, upgrade
 from strangler.ipc.messages import RolloutArm, RolloutBatch, RolloutCaller, RolloutCounts, encode_settings
 from strangler.state import kill_switch, rollout_file
 from strangler.state.files import STORE
 from strangler.store.connection import Connection
-from strangler.store.store import Store, StoreError
+from strangler.store.evidence import stored_rollouts
+from strangler.store.evidence.tables import upgrade
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
+from strangler.store.store import StoreError
 from tests.factories import route, settings
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Killed(BaseException):
     """The process was killed here."""
 
 
-class MortalStore(Store):
+class MortalStore(FileStore):
     """A store whose process may be killed around a write, and whose disk may be full."""
 
     is_full = False
@@ -89,8 +90,7 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        schema = SCHEMA + outbox.SCHEMA + gates.SCHEMA + stored_rollouts.SCHEMA
-        self.store = MortalStore(self.folder / STORE, schema, upgrade)
+        self.store = MortalStore(self.folder / STORE, SCHEMA, upgrade)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None

@@ -14,14 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from strangler.control.events.event import Event, Kind, encode, event
-from strangler.control.events.outbox import Stored
 from strangler.control.events.webhook import Webhook
 from strangler.control.rollout.approval_links import ApprovalLinks, is_pending, link_base
 from strangler.control.rollout.approval_token import LASTS_S, Approval, ForgedLinkError
 from strangler.core.listener_settings import Address, ServerTlsSettings
 from strangler.core.rollout.position import Position
 from strangler.core.settings import AdminSettings
+from strangler.store.events.event import Event, Kind, encode, event
+from strangler.store.events.outbox import Stored
 from tests.control.control import in_force
 from tests.control.events.test_webhook import HookState
 from tests.factories import settings

@@ -20,8 +20,8 @@ from strangler.state.kill_switch import KilledRoute, KillSwitchState
 from strangler.store.store import StoreError
 from tests.control.rollout.proxies import Killed, Proxy, rolled, with_plan
 from tests.core.rollout.draws import BAD, GOOD, NOTHING
-from tests.evidence.pairs import match
 from tests.factories import route, shadow
+from tests.store.evidence.pairs import match
 
 ON = KillSwitchState(on=True, reason="", since=None)
 OFF = KillSwitchState(on=False, reason="", since=None)

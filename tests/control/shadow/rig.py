@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from strangler.control.events.comparisons import ComparisonTopic
-from strangler.control.events.event import Event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.sinks import EventSinks
@@ -16,10 +15,11 @@ from strangler.control.shadow.naming import TreeSource, no_tree
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
 from strangler.core.settings import Settings
-from strangler.evidence.findings import Finding
-from strangler.evidence.stopped_routes import StopChange
 from strangler.state.kill_switch import OFF
 from strangler.store.connection import Connection
+from strangler.store.events.event import Event
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.stopped_routes import StopChange
 from strangler.store.store import Store
 
 

@@ -15,11 +15,11 @@ from structlog.testing import LogCapture
 
 from strangler.control.admin import application
 from strangler.control.app import ControlApp
-from strangler.evidence.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
-from strangler.evidence.index import IndexState
-from strangler.evidence.writing import store_findings
+from strangler.store.evidence.audits import AUDIT_KEPT_S, MAX_AUDIT_TEXT, write_audit
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.writing import store_findings
 from tests.control.control import control_of
-from tests.evidence.pairs import mismatch, seen
+from tests.store.evidence.pairs import mismatch, seen
 
 ROUTES = """\
 version: 1

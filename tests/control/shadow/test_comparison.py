@@ -17,12 +17,12 @@ from strangler.control.shadow.route import ShadowRoute
 from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.routing.arm import Arm
 from strangler.core.settings import BaselineSettings
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
 from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
-from tests.evidence.pairs import KEY, captured
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
 from tests.factories import route, shadow, upstream
 from tests.http1.scripted import Connection, ScriptedUpstream
+from tests.store.evidence.pairs import KEY, captured
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 NINE, TEN = {"price": 9}, {"price": 10}

@@ -11,16 +11,17 @@ from strangler.control.shadow import figures
 from strangler.control.shadow.figures import FiguresState
 from strangler.core.documents import MatchFigures
 from strangler.core.settings import AcceptRule, RouteSettings, Settings
-from strangler.evidence import reading, retention
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
-from strangler.evidence.stored_releases import name_release
-from strangler.evidence.writing import SCHEMA, set_state, store_findings
-from strangler.store.store import Store
+from strangler.store.evidence import reading, retention
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.stored_releases import name_release
+from strangler.store.evidence.writing import set_state, store_findings
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.times import utc_day
 from tests.control.control import in_force
-from tests.evidence.pairs import NOON, match, mismatch, seen
 from tests.factories import route, settings
+from tests.store.evidence.pairs import NOON, match, mismatch, seen
 
 PRICE = seen("a" * 16, "$.price", "type", "breaking")
 
@@ -30,7 +31,7 @@ class FiguresRig:
 
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings(routes=[route("orders"), route("other")])
-        self.store = Store(folder / "strangler.db", SCHEMA)
+        self.store = FileStore(folder / "strangler.db", SCHEMA)
         self.figures = FiguresState(self.store, self.settings)
         self.index = IndexState()
 

@@ -9,12 +9,12 @@ import pytest
 from strangler.control.shadow.arms import CapturedArms
 from strangler.control.shadow.received_comparison import ReceivedComparison
 from strangler.core.settings import BaselineSettings
-from strangler.evidence.findings import Finding
-from strangler.evidence.index import IndexState
 from strangler.ipc.messages import Captured
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.index import IndexState
 from tests.control.shadow.test_comparison import NINE, TEN, Site, site
-from tests.evidence.pairs import captured
 from tests.http1.scripted import Connection
+from tests.store.evidence.pairs import captured
 
 
 def mirrored(**changes: Any) -> Captured:

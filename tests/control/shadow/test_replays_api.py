@@ -17,10 +17,10 @@ from strangler.control.admin import application
 from strangler.control.app import ControlApp
 from strangler.control.shadow.pending import MAX_PENDING
 from strangler.core.documents import MAX_FINDINGS, MAX_REPLAY_BYTES
-from strangler.evidence.findings import Finding
-from strangler.evidence.replayed import encoded
+from strangler.store.evidence.findings import Finding
+from strangler.store.evidence.replayed import encoded
 from tests.control.control import control_of
-from tests.evidence.pairs import captured, finding_of, json_response
+from tests.store.evidence.pairs import captured, finding_of, json_response
 
 ROUTES = """\
 version: 1

@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from strangler.control.events import outbox
 from strangler.control.shadow import held_captures, pending
 from strangler.control.shadow.route_status import route_status, stopped_gauges
 from strangler.core.compare import Response
 from strangler.core.settings import EvidenceSettings, RouteSettings, TlsSettings
-from strangler.evidence.stored_releases import current_release
-from strangler.evidence.writing import SCHEMA
 from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from strangler.store.connection import Connection
+from strangler.store.evidence.stored_releases import current_release
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store, StoreError
 from tests.certificates import make_ca
 from tests.control.control import in_force
 from tests.control.shadow.rig import Rig, begun
-from tests.evidence.pairs import captured, match, mismatch
 from tests.factories import route, settings, shadow, upstream
+from tests.store.evidence.pairs import captured, match, mismatch
 
 ORDERS: RouteSettings = replace(route("orders"), shadow=shadow())
 IN_FORCE = settings(routes=[ORDERS])
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path / "strangler.db", SCHEMA + outbox.SCHEMA)
+async def store(tmp_path: Path) -> AsyncIterator[FileStore]:
+    store = FileStore(tmp_path / "strangler.db", SCHEMA)
     yield store
     await store.close()
 
@@ -97,7 +97,7 @@ async def test_captures_in_hand_are_bounded_and_their_room_comes_back(
     await rig.parts.runner.close()
 
 
-async def test_lines_are_written_once_however_often_the_batch_is_tried(store: Store) -> None:
+async def test_lines_are_written_once_however_often_the_batch_is_tried(store: FileStore) -> None:
     rig = await begun(store, IN_FORCE)
 
     def authorize(action: int, word: str | None, *_: object) -> int:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.core.compare import Redactor
-from strangler.evidence.index import IndexState
-from strangler.evidence.journal import Journal
-from strangler.evidence.writing import SCHEMA, store_findings
-from tests.evidence.pairs import KEY, NOON, captured, finding_of, json_response
+from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.journal import Journal
+from strangler.store.evidence.writing import SCHEMA, store_findings
+from tests.store.evidence.pairs import KEY, NOON, captured, finding_of, json_response
 
 SECRET = "zq9-planted-Xk"  # no word of ours holds it
 CARD = "4111111111111111"

@@ -12,12 +12,12 @@ from strangler.control.shadow.key import redaction_key
 from strangler.core.documents import ComparedDifference
 from strangler.core.routing.rewrite import Rewrite
 from strangler.core.settings import HeaderEdits, Url
-from strangler.evidence.journal import Journal
-from strangler.evidence.side_by_side import value_text
-from strangler.evidence.ulid import ulid
 from strangler.state.files import JOURNAL, MAX_OLD_JOURNALS
-from tests.evidence.pairs import NOON, captured
+from strangler.store.evidence.journal import Journal
+from strangler.store.evidence.side_by_side import value_text
+from strangler.store.evidence.ulid import ulid
 from tests.factories import upstream
+from tests.store.evidence.pairs import NOON, captured
 
 
 class TestJournal:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from strangler.core.compare import Redactor, Sample, redact_difference, redact_differences, redact_sample
 from strangler.core.documents.samples import KeptPair
-from strangler.evidence.side_by_side import sides
+from strangler.store.evidence.side_by_side import sides
 from tests.core.compare.responses import compared, response
 from tests.core.compare.responses import settings as rules_of
 

@@ -1,0 +1,1 @@
+"""Several nodes with one store: who leads, whose clock counts, what the others have changed, and who is there."""

@@ -1,0 +1,31 @@
+"""The clock that all nodes of a store share: the database's."""
+
+import time
+from collections.abc import Callable
+
+
+class StoreClock:
+    """Tells Unix time as the database has it; before the first `set`, and without a shared store, as this host has it.
+
+    `monotonic` returns seconds that no one sets.
+    """
+
+    def __init__(
+        self, wall_clock: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._base: float | None = None
+
+    def set(self, now: float) -> None:
+        """Set the clock: `now` is the Unix time of the database, just read."""
+        self._base = now - self._monotonic()
+
+    def now(self) -> float:
+        """Return Unix time, in seconds."""
+        return self._wall_clock() if self._base is None else self._base + self._monotonic()
+
+    @property
+    def ahead_s(self) -> float:
+        """How far the database's clock is ahead of this host's, in seconds."""
+        return self.now() - self._wall_clock()

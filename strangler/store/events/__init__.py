@@ -1,0 +1,1 @@
+"""Events of a migration in the store, and their form on the wire."""
