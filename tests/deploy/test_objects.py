@@ -14,6 +14,14 @@ BROUGHT = {"routes-of-git", "keys-of-vault", "evidence", "edge-proxy"}  # what v
 OF_OTHERS = BROUGHT | {"strangler", "shop-strangler", "shop-tls", "admin-tls", "postgresql-ca", "pages", "admin-ca"}
 
 
+RECEIVING = {
+    "receiver": {"enabled": True},
+    "config": {
+        "routes": 'listen: "[::]:8080"\nadmin: {listen: "[::]:8081", token: x}\nreceiver: {listen: "[::]:8082"}\n'
+    },
+}
+
+
 def named(value: Any, keys: frozenset[str]) -> set[str]:
     """Return the names of Secrets, ConfigMaps and claims that a specification mentions."""
     if isinstance(value, list):
@@ -46,15 +54,9 @@ def test_names_are_short_enough_and_no_two_objects_have_one(release: str) -> Non
 
 
 def test_a_release_with_the_longest_name_has_them_too() -> None:
-    names = [document["metadata"]["name"] for document in render({"fullnameOverride": "a" * 80, "receiver": RECEIVER, "config": RECEIVING})]
+    names = [document["metadata"]["name"] for document in render({"fullnameOverride": "a" * 80} | RECEIVING)]
     assert "a" * 53 + "-receiver" in names
     assert max(map(len, names)) <= 63
-
-
-RECEIVER = {"enabled": True}
-RECEIVING = {
-    "routes": 'listen: "[::]:8080"\nadmin: {listen: "[::]:8081", token: x}\nreceiver: {listen: "[::]:8082"}\n'
-}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -186,10 +188,19 @@ def test_a_pod_has_time_to_drain(release: str, seconds: int) -> None:
     assert node(release)["terminationGracePeriodSeconds"] == seconds
 
 
+ODD = """\
+# ünïcode, "quotes", \\ and ${A:-b} {{ .Values }}
+listen: "[::]:8080"
+admin: {listen: "[::]:8081", token: x}
+
+
+  # indented, and without an end of the line"""
+
+
 def test_a_file_is_rendered_word_for_word() -> None:
-    odd = '# ünïcode, "quotes", \\ and ${A:-b} {{ .Values }}\nlisten: "[::]:8080"\nadmin: {listen: "[::]:8081", token: x}\n\n\n  # end'
-    (config,) = [each for each in render({"config": {"routes": odd, "include": {"a.yaml": "\n  x: 1e6\n"}}}) if each["kind"] == "ConfigMap"]
-    assert config["data"] == {"routes.yaml": odd, "a.yaml": "\n  x: 1e6\n"}
+    config = {"routes": ODD, "include": {"a.yaml": "\n  x: 1e6\n"}}
+    (rendered,) = [each for each in render({"config": config}) if each["kind"] == "ConfigMap"]
+    assert rendered["data"] == {"routes.yaml": ODD, "a.yaml": "\n  x: 1e6\n"}
     assert only("fleet", "ConfigMap")["data"]["routes.yaml"] == block("yaml", "# routes.yaml")
 
 

@@ -84,11 +84,11 @@
 {{- if not (regexMatch "^([^/$]|/var/lib/strangler(/|$))" $routes.state) -}}
 {{- $found = append $found (printf "config.routes: state is %s; a pod can write to /var/lib/strangler only" $routes.state) -}}
 {{- end -}}
-{{- $shares := or (regexMatch "\\$\\{STRANGLER_STORE[}:]" $routes.store) (hasPrefix "postgresql://" $routes.store) -}}
+{{- $shares := or (regexMatch "\\$\\{STRANGLER_STORE[}:]" $routes.store) (regexMatch "^postgres(ql)?://" $routes.store) -}}
 {{- if and (eq .Values.store.kind "postgresql") (not $shares) -}}
 {{- $found = append $found "store.kind: postgresql, and config.routes has no `store`; write store: \"${STRANGLER_STORE}\", which the chart sets" -}}
 {{- end -}}
-{{- if and (eq .Values.store.kind "sqlite") (hasPrefix "postgresql://" $routes.store) -}}
+{{- if and (eq .Values.store.kind "sqlite") (regexMatch "^postgres(ql)?://" $routes.store) -}}
 {{- $found = append $found "store.kind: sqlite, and config.routes names a server; say `store.kind: postgresql`" -}}
 {{- end -}}
 {{- end -}}
