@@ -11,6 +11,14 @@ from tests.e2e.serving import Proxy
 
 TOKEN: Final = "correct-horse-battery"
 SECRETS: Final = {"token": TOKEN, "store-secret": "sixteen-letters-and-more", "pgpassword": "p@ss: word"}
+CONFINE: Final = """
+mount --bind "$1" "$1"
+mount -o remount,bind,ro /
+if touch "$1/../written" 2>/dev/null; then echo "not read-only" >&2; exit 1; fi
+shift
+exec setpriv --no-new-privs --clear-groups --inh-caps=-all --bounding-set=-all "$@"
+"""
+"""A script for `unshare --mount`: a file system that cannot be written but for one folder, and no capability."""
 _ROUTES: Final = "/etc/strangler"
 _STATE: Final = "/var/lib/strangler"
 
@@ -65,12 +73,12 @@ class Pod(Proxy):
 
 
 @asynccontextmanager
-async def running(pod: Pod) -> AsyncIterator[Pod]:
-    """Run a pod's container until the end of the block."""
+async def running(pod: Pod, *before: str) -> AsyncIterator[Pod]:
+    """Run a pod's container, behind the words of `before`, until the end of the block."""
     variables = environ(pod.container)
     os.environ.update(variables)
     try:
-        await pod.start(*pod.command())
+        await pod.start(*before, *pod.command())
         yield pod
     finally:
         for name in variables:

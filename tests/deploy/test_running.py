@@ -7,7 +7,9 @@ import shlex
 import signal
 import sys
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -22,10 +24,11 @@ from strangler.store.schema import SCHEMA
 from tests.certificates import make_pair
 from tests.deploy.helm import CHART, ROOT, render
 from tests.deploy.helm import run as run_helm
-from tests.deploy.pods import TOKEN, Pod, environ, running
+from tests.deploy.pods import CONFINE, TOKEN, Pod, environ, running
 from tests.deploy.releases import PAGE, RELEASES, block, container, only
 from tests.e2e.commands import run
 from tests.e2e.serving import legacy
+from tests.needs import require
 from tests.store.postgres import server
 
 
@@ -142,6 +145,40 @@ async def test_an_upgrade_with_another_percent_is_followed_by_the_pod_that_runs(
         assert (await fetch(f"http://127.0.0.1:{release.admin}/readyz"))[0] == 200
 
 
+async def test_it_needs_nothing_but_the_group_of_its_volume(tmp_path: Path) -> None:
+    """Kubernetes gives a volume to root and to the group `fsGroup`, with mode 2775, and ConfigMaps to root.
+
+    Here both are another user's, since the proxy is root, without any capability.
+    """
+    can = os.geteuid() == 0 and all(which(program) for program in ("unshare", "setpriv", "mount"))
+    require("" if can else "root, who may make a mount namespace, and unshare, setpriv, mount")
+    release, state = Release(), tmp_path / "state"
+    (state / "lost+found").mkdir(parents=True, mode=0o700)
+    confined = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", CONFINE, "sh", str(state))
+    async with legacy() as upstream:
+        pod = Pod(tmp_path, release.objects(), f"http://127.0.0.1:{upstream.port}")
+        give_away(state, tmp_path / "routes")
+        state.chmod(0o2775)
+        async with running(pod, *confined):
+            assert await pod.get() == 200
+            assert (await pod.ask("/api/kill-switch", "POST", {"on": True, "reason": "a test"}))[0] == 200
+            pod.take(release.objects(50), "..second")
+            give_away(tmp_path / "routes")
+            await pod.until(lambda: pod.has_generation(2))
+            warned_of = {line["event"] for line in pod.log if line["level"] in ("warning", "error", "critical")}
+            assert warned_of <= {"kill_switch.on", "routes.warning"}  # the second: both upstreams are one here
+            pod.signal(signal.SIGTERM)
+            assert await pod.ended() == 0
+        async with running(pod, *confined):
+            assert (await pod.status())["kill_switch"]["on"] is True
+
+
+def give_away(*folders: Path) -> None:
+    for folder in folders:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 65534, os.getegid(), follow_symlinks=False)
+
+
 async def test_a_pod_ends_within_its_time(tmp_path: Path) -> None:
     release = Release()
     async with (
@@ -201,20 +238,20 @@ def test_the_commands_of_the_page_are_those_of_the_chart(tmp_path: Path) -> None
 
 
 def test_the_role_of_the_page_may_all_that_a_node_does() -> None:
-    with server() as administrator:
+    with server() as administrator, ExitStack() as stack:
         for statement in block("sql", "CREATE ROLE").strip().split("\n"):
             administrator.execute(statement.encode())
-        socket = str(administrator.info.host)
-        nodes = [connect(f"postgresql://strangler@/strangler?host={socket}", f"node-{number}") for number in (1, 2)]
+        url = f"postgresql://strangler@/strangler?host={administrator.info.host}"
+        first, second = (stack.enter_context(closing(connect(url, name))) for name in ("node-1", "node-2"))
         for statement in tables_of(SCHEMA).split(";"):
             if statement.strip():
-                nodes[0].execute(statement)
-        nodes[0].execute("LISTEN strangler")
-        nodes[1].execute("SELECT pg_notify('strangler', 'kill_switch')")
-        assert nodes[0].execute("SELECT pg_try_advisory_lock(1, 1)").fetchall() == [(True,)]
-        holders = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-        assert nodes[1].execute(holders).fetchall() == [(True,)]
-        assert nodes[1].execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchall() == [(False,)]
+                first.execute(statement)
+        first.execute("LISTEN strangler")
+        second.execute("SELECT pg_notify('strangler', 'kill_switch')")
+        assert first.execute("SELECT pg_try_advisory_lock(1, 1)").fetchall() == [(True,)]
+        replace = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+        assert second.execute(replace).fetchall() == [(True,)]
+        assert second.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchall() == [(False,)]
 
 
 def test_the_image_has_what_a_shared_store_needs() -> None:
