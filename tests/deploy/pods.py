@@ -1,5 +1,6 @@
 """A pod on this machine: its folders as kubelet lays them, its variables, and the real program on loopback."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -78,9 +79,20 @@ async def running(pod: Pod, *before: str) -> AsyncIterator[Pod]:
     variables = environ(pod.container)
     os.environ.update(variables)
     try:
-        await pod.start(*before, *pod.command())
+        await pod.start(*before, *pod.command(), ready=False)
+        await _started(pod)
         yield pod
     finally:
         for name in variables:
             os.environ.pop(name, None)
         await pod.stop()
+
+
+async def _started(pod: Pod) -> None:
+    """Wait until it is ready, for as long as Kubernetes would."""
+    probe = pod.container["startupProbe"]
+    for _ in range(probe["failureThreshold"] * 20):
+        if await pod.is_ready():
+            return
+        await asyncio.sleep(probe["periodSeconds"] / 20)
+    raise AssertionError(f"the pod did not start: {pod.log}")

@@ -75,7 +75,7 @@ class Release:
         self.http, self.admin = free_ports(2)
 
     def objects(self, percent: object = 5) -> list[dict[str, Any]]:
-        routes = block("yaml", "# routes.yaml").replace("percent: 5", f"percent: {percent}")
+        routes = block("yaml", "# routes.yaml").replace("percent: 5", f"percent: {percent}").replace("workers: 2", "")
         for port, free in (("8080", self.http), ("8081", self.admin)):
             assert f"[::]:{port}" in routes
             routes = routes.replace(f"[::]:{port}", f"[::]:{free}")
@@ -94,7 +94,7 @@ async def fetch(url: str, **headers: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def test_a_pod_serves_where_services_probes_and_prometheus_look_for_it(tmp_path: Path) -> None:
+async def test_a_pod_is_where_services_probes_prometheus_and_helm_test_look_for_it(tmp_path: Path) -> None:
     release = Release()
     objects = release.objects()
     async with legacy() as upstream, running(Pod(tmp_path, objects, f"http://127.0.0.1:{upstream.port}")) as pod:
@@ -111,22 +111,21 @@ async def test_a_pod_serves_where_services_probes_and_prometheus_look_for_it(tmp
         status, text = await fetch(metrics, Authorization=f"{endpoint['authorization']['type']} {TOKEN}")
         assert status == 200
         assert "strangler_requests_total" in text
-
-
-async def test_the_pod_of_helm_test_finds_it(tmp_path: Path) -> None:
-    release = Release()
-    objects = release.objects()
-    (test,) = [each for each in objects if each["kind"] == "Pod"]
-    (asking,) = test["spec"]["containers"]
-    (service,) = [each for each in objects if each["metadata"]["name"].endswith("-admin")]
-    url = f"http://{service['metadata']['name']}:{release.admin}"
-    assert asking["args"][-1] == url
-    arguments = [each.replace(url, f"http://127.0.0.1:{release.admin}") for each in asking["args"]]
-    async with legacy() as upstream, running(Pod(tmp_path, objects, f"http://127.0.0.1:{upstream.port}")):
-        code, output = await run(tmp_path, *arguments, **environ(asking))
+        arguments, variables = asking(objects, f"http://127.0.0.1:{release.admin}")
+        code, output = await run(tmp_path, *arguments, **variables)
         assert code == 0, output
         code, output = await run(tmp_path, *arguments, STRANGLER_TOKEN="another")
         assert code == 1, output
+
+
+def asking(objects: list[dict[str, Any]], here: str) -> tuple[list[str], dict[str, str]]:
+    """Return what `helm test` runs, and its variables: the admin Service is `here`."""
+    (test,) = [each for each in objects if each["kind"] == "Pod"]
+    (container,) = test["spec"]["containers"]
+    (service,) = [each for each in objects if each["kind"] == "Service" and each["metadata"]["name"].endswith("-admin")]
+    url = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+    assert url in container["args"]
+    return [here if each == url else each for each in container["args"]], environ(container)
 
 
 async def test_an_upgrade_with_another_percent_is_followed_by_the_pod_that_runs(tmp_path: Path) -> None:
@@ -167,34 +166,32 @@ async def test_it_needs_nothing_but_the_group_of_its_volume(tmp_path: Path) -> N
             await pod.until(lambda: pod.has_generation(2))
             warned_of = {line["event"] for line in pod.log if line["level"] in ("warning", "error", "critical")}
             assert warned_of <= {"kill_switch.on", "routes.warning"}  # the second: both upstreams are one here
-            pod.signal(signal.SIGTERM)
-            assert await pod.ended() == 0
+            slow = asyncio.create_task(fetch(f"http://127.0.0.1:{release.http}/slow"))
+            await upstream.started.wait()
+            assert await ends_in_s(pod) < seconds_to_end(pod)
+            assert await slow == (200, "legacy")
         async with running(pod, *confined):
             assert (await pod.status())["kill_switch"]["on"] is True
+
+
+async def ends_in_s(pod: Pod) -> float:
+    began = time.monotonic()
+    pod.signal(signal.SIGTERM)
+    assert await pod.ended() == 0
+    return time.monotonic() - began
+
+
+def seconds_to_end(pod: Pod) -> float:
+    """Return the time between SIGTERM and SIGKILL."""
+    program, seconds = pod.container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    return float(pod.template["spec"]["terminationGracePeriodSeconds"]) - float(seconds)
 
 
 def give_away(*folders: Path) -> None:
     for folder in folders:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, 65534, os.getegid(), follow_symlinks=False)
-
-
-async def test_a_pod_ends_within_its_time(tmp_path: Path) -> None:
-    release = Release()
-    async with (
-        legacy() as upstream,
-        running(Pod(tmp_path, release.objects(), f"http://127.0.0.1:{upstream.port}")) as pod,
-    ):
-        (before, seconds), sleep = pod.container["lifecycle"]["preStop"]["exec"]["command"], "sleep"
-        assert before == sleep
-        left_s = pod.template["spec"]["terminationGracePeriodSeconds"] - int(seconds)
-        slow = asyncio.create_task(fetch(f"http://127.0.0.1:{release.http}/slow"))
-        await upstream.started.wait()
-        began = time.monotonic()
-        pod.signal(signal.SIGTERM)
-        assert await pod.ended() == 0
-        assert time.monotonic() - began < left_s
-        assert await slow == (200, "legacy")
 
 
 async def test_a_pod_that_cannot_start_says_every_mistake_where_kubectl_describe_looks(tmp_path: Path) -> None:
