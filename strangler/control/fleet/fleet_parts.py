@@ -25,7 +25,7 @@ class FleetParts:
     feed: ChangeFeed
     running: tuple[Running, ...] = ()
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
-    """What ends them, once nothing writes as the leader any more."""
+    """Called at the end, once nothing writes as the leader any more."""
 
 
 def assemble_fleet(url: str | None, node: str, store: Store) -> FleetParts:
