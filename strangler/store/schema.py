@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from strangler.store import leader, meta, requests, stored_ledger, stored_metrics, topics
+from strangler.store import leader, meta, nodes, requests, stored_ledger, stored_metrics, topics
 from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts, tables
 
@@ -16,8 +16,9 @@ SCHEMA: Final = "".join(
         stored_ledger.SCHEMA,
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
-        leader.SCHEMA,
         requests.SCHEMA,
+        leader.SCHEMA,
+        nodes.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""
