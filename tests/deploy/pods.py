@@ -48,6 +48,8 @@ class Pod(Proxy):
 
     def __init__(self, folder: Path, objects: Sequence[Mapping[str, Any]], legacy: str) -> None:
         super().__init__(folder, 0, token=TOKEN)
+        self.elsewhere: dict[str, str] = {}
+        """Variables that cannot be the same here."""
         self._legacy = legacy
         self._mount = folder / "routes"
         self.file = self._mount / "routes.yaml"
@@ -76,7 +78,7 @@ class Pod(Proxy):
 @asynccontextmanager
 async def running(pod: Pod, *before: str) -> AsyncIterator[Pod]:
     """Run a pod's container, behind the words of `before`, until the end of the block."""
-    variables = environ(pod.container)
+    variables = environ(pod.container) | pod.elsewhere
     os.environ.update(variables)
     try:
         await pod.start(*before, *pod.command(), ready=False)

@@ -7,14 +7,16 @@ import shlex
 import signal
 import sys
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
 from aiohttp import ClientSession
+from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
 from strangler.config.store_urls import store_place
@@ -68,19 +70,23 @@ def test_one_node_gets_no_variable_of_postgresql() -> None:
     assert environ(container("single")) == {"STRANGLER_TOKEN": TOKEN, "STRANGLER_STORE": "sqlite"}
 
 
+SINGLE: Final[dict[str, Any]] = {}
+
+
 class Release:
     """One node with the routes.yaml of docs/kubernetes.md, on ports that are free."""
 
     def __init__(self) -> None:
         self.http, self.admin = free_ports(2)
 
-    def objects(self, percent: object = 5) -> list[dict[str, Any]]:
+    def objects(self, percent: object = 5, values: Mapping[str, Any] = SINGLE) -> list[dict[str, Any]]:
         routes = block("yaml", "# routes.yaml").replace("percent: 5", f"percent: {percent}").replace("workers: 2", "")
         for port, free in (("8080", self.http), ("8081", self.admin)):
             assert f"[::]:{port}" in routes
             routes = routes.replace(f"[::]:{port}", f"[::]:{free}")
         return render(
             {
+                **values,
                 "config": {"routes": routes + "state: /var/lib/strangler\nlimits: {drain: 5s}\n"},
                 "listeners": [{"name": "http", "port": self.http, "servicePort": 80}],
                 "admin": {"port": self.admin},
@@ -234,11 +240,17 @@ def test_the_commands_of_the_page_are_those_of_the_chart(tmp_path: Path) -> None
     assert {each["name"] for each in references} == {"strangler"}
 
 
-def test_the_role_of_the_page_may_all_that_a_node_does() -> None:
-    with server() as administrator, ExitStack() as stack:
+@contextmanager
+def database() -> Iterator[tuple[Connection, str]]:
+    """The server that the page sets up: its administrator, and the URL of the role."""
+    with server() as administrator:
         for statement in block("sql", "CREATE ROLE").strip().split("\n"):
             administrator.execute(statement.encode())
-        url = f"postgresql://strangler@/strangler?host={administrator.info.host}"
+        yield administrator, f"postgresql://strangler@/strangler?host={administrator.info.host}"
+
+
+def test_the_role_of_the_page_may_all_that_a_node_does() -> None:
+    with database() as (_, url), ExitStack() as stack:
         first, second = (stack.enter_context(closing(connect(url, name))) for name in ("node-1", "node-2"))
         for statement in tables_of(SCHEMA).split(";"):
             if statement.strip():
@@ -249,6 +261,21 @@ def test_the_role_of_the_page_may_all_that_a_node_does() -> None:
         replace = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
         assert second.execute(replace).fetchall() == [(True,)]
         assert second.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchall() == [(False,)]
+
+
+async def test_a_pod_of_the_fleet_is_a_node_of_its_name(tmp_path: Path) -> None:
+    can = os.geteuid() == 0 and all(which(program) for program in ("unshare", "hostname"))
+    require("" if can else "root, who may name a host in a namespace, and unshare, hostname")
+    named = ("unshare", "--uts", "sh", "-ec", 'hostname "$1"; shift; exec "$@"', "sh", "strangler-6f7c9d5b8-x2k4p")
+    release = Release()
+    with database() as (administrator, url):
+        async with legacy() as upstream:
+            pod = Pod(tmp_path, release.objects(values=RELEASES["fleet"]), f"http://127.0.0.1:{upstream.port}")
+            pod.elsewhere = {"STRANGLER_STORE": url}
+            async with running(pod, *named):
+                nodes = "SELECT DISTINCT usename, datname FROM pg_stat_activity WHERE application_name = %s"
+                found = administrator.execute(nodes, (f"strangler {named[-1]}",)).fetchall()
+                assert found == [("strangler", "strangler")]
 
 
 def test_the_image_has_what_a_shared_store_needs() -> None:
