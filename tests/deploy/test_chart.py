@@ -11,7 +11,7 @@ import yaml
 
 import strangler
 from tests.deploy import schemas
-from tests.deploy.helm import CHART, refusal, run
+from tests.deploy.helm import CHART, KUBERNETES, refusal, run
 from tests.deploy.releases import RELEASES, objects
 
 ROUTES = """\
@@ -23,7 +23,7 @@ SHARED = {"kind": "postgresql", "postgresql": {"host": "db"}}
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_helm_has_nothing_to_warn_of(release: str) -> None:
-    done = run("lint", "--strict", str(CHART), "--values", "-", text=yaml.safe_dump(RELEASES[release]))
+    done = run("lint", "--strict", str(CHART), "--values", "-", *KUBERNETES, text=yaml.safe_dump(RELEASES[release]))
     assert done.returncode == 0, done.stdout + done.stderr
     assert not re.search(r"\[(WARNING|ERROR)\]", done.stdout), done.stdout
 
@@ -173,5 +173,8 @@ def test_all_of_it_is_said_at_once() -> None:
 
 def test_with_somebody_elses_config_map_its_content_is_not_judged() -> None:
     assert (
-        run("template", "shop", str(CHART), "--set", "config.existingConfigMap=theirs,admin.port=9000").returncode == 0
+        run(
+            "template", "shop", str(CHART), "--set", "config.existingConfigMap=theirs,admin.port=9000", *KUBERNETES
+        ).returncode
+        == 0
     )

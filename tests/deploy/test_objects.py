@@ -204,9 +204,39 @@ def test_a_file_is_rendered_word_for_word() -> None:
     assert only("fleet", "ConfigMap")["data"]["routes.yaml"] == block("yaml", "# routes.yaml")
 
 
+def leaves(value: Any, skipped: frozenset[str]) -> set[str]:
+    """Return all texts and numbers of a value, but for what is below some keys."""
+    if isinstance(value, dict):
+        return set().union(*(leaves(each, skipped) for key, each in value.items() if key not in skipped))
+    if isinstance(value, list):
+        return set().union(*(leaves(each, skipped) for each in value))
+    return set() if isinstance(value, bool) else {str(value)}
+
+
+def test_no_value_is_lost() -> None:
+    """But for those that are written in another form: encoded, as a part of a URL, or as a choice of what there is."""
+    text = repr(objects("everything"))
+    wanted = leaves(RELEASES["everything"], frozenset({"config", "secret", "kind", "user", "database", "replicas"}))
+    assert {each for each in wanted if each not in text} == set()
+    assert len(wanted) > 50
+
+
+def test_a_login_to_the_dashboard_stays_with_its_node() -> None:
+    assert only("fleet", "Service", "-admin")["spec"]["sessionAffinity"] == "ClientIP"
+
+
+def annotations(values: dict[str, Any]) -> dict[str, str]:
+    (deployment,) = [each for each in render(values) if each["kind"] == "Deployment"]
+    return dict(deployment["spec"]["template"]["metadata"]["annotations"])
+
+
+def test_another_password_of_the_charts_own_secret_makes_new_pods() -> None:
+    first, second = ({"secret": {"create": True, "token": token}} for token in ("first", "second"))
+    assert annotations(first) == annotations(first) != annotations(second)
+
+
 def digest(routes: str) -> str:
-    (deployment,) = [each for each in render({"config": {"routes": routes}}) if each["kind"] == "Deployment"]
-    return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/needs-restart"])
+    return annotations({"config": {"routes": routes}})["checksum/needs-restart"]
 
 
 def test_only_what_needs_a_restart_makes_new_pods() -> None:

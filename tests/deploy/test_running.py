@@ -24,7 +24,7 @@ from strangler.demo.children import free_ports
 from strangler.store.postgres import connect, tables_of
 from strangler.store.schema import SCHEMA
 from tests.certificates import make_pair
-from tests.deploy.helm import CHART, ROOT, render
+from tests.deploy.helm import CHART, KUBERNETES, ROOT, render
 from tests.deploy.helm import run as run_helm
 from tests.deploy.pods import CONFINE, TOKEN, Pod, environ, running
 from tests.deploy.releases import PAGE, RELEASES, block, container, only
@@ -225,7 +225,7 @@ def test_the_commands_of_the_page_are_those_of_the_chart(tmp_path: Path) -> None
         str(tmp_path / word) if word == "values.yaml" else word.replace("=routes.yaml", f"={tmp_path}/routes.yaml")
         for word in shlex.split(install.replace("upgrade --install", "template").replace("deploy/chart", str(CHART)))
     ]
-    done = run_helm(*words[1:])
+    done = run_helm(*words[1:], *KUBERNETES)
     assert done.returncode == 0, done.stderr
     rendered = [each for each in yaml.safe_load_all(done.stdout) if each]
     names = {each["kind"] + "/" + each["metadata"]["name"] for each in rendered}
