@@ -23,7 +23,7 @@ from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics_source import MetricsFilter, MetricsSource
-from strangler.control.operator_actions import KillSwitchListener, Operator, log_turn
+from strangler.control.operator_actions import Operator, log_turn
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
@@ -39,6 +39,7 @@ from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, asse
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.route_status import route_status
+from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
@@ -403,6 +404,5 @@ def _build_server(
 
 
 def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: RolloutKeeper) -> Operator:
-    listeners: list[KillSwitchListener] = [base.workers, shadow.runner, rollouts]
-    turned = events.changes.kill_switch_turned
-    return Operator(base.store, base.links, shadow.table, shadow.switch, listeners, publish_turn=turned)
+    keeper = KillSwitchKeeper(base.store.folder, base.links, [base.workers, shadow.runner, rollouts])
+    return Operator(base.store, keeper, shadow.table, shadow.switch, events.publisher.publish_event)

@@ -9,7 +9,7 @@ from strangler.control.reload import InForce
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ipc.messages import BreakerChanged
 from strangler.store.events import outbox
-from strangler.store.events.event import Kind
+from strangler.store.events.event import Event, Kind, event
 from strangler.store.store import Store
 
 
@@ -46,11 +46,6 @@ class ChangeEvents:
         data = {"generation": in_force.generation, "problems": list(in_force.problems)[:100]}
         self._publisher.publish(Kind.ROUTES_REJECTED, "routes.yaml", data)
 
-    def kill_switch_turned(self, on: bool, reason: str, route: str | None) -> None:
-        """Publish that the kill switch was turned for a route, or for all (None)."""
-        data = {"on": on, "reason": reason} | ({} if route is None else {"route": route})
-        self._publisher.publish(Kind.KILL_SWITCH, "kill_switch", data)
-
     def breaker_changed(self, change: BreakerChanged) -> None:
         """Publish that a breaker has opened or closed. The workers share openings: there is one event for all of
         them. The first worker whose trials succeed reports the closing."""
@@ -62,6 +57,13 @@ class ChangeEvents:
         elif change.after == "closed" and is_open:
             self._open_breakers.discard(upstream)
             self._publisher.publish(Kind.BREAKER_CLOSED, upstream, data)
+
+
+def turn_event(on: bool, reason: str, route: str | None, at: float | None = None) -> Event:
+    """Return the event of a turn of the kill switch for a route, or for all (None), of now unless `at` gives a Unix
+    time."""
+    data = {"on": on, "reason": reason} | ({} if route is None else {"route": route})
+    return event(Kind.KILL_SWITCH, "kill_switch", data, at)
 
 
 def _reloaded(old: Mapping[str, RouteSettings], new: Mapping[str, RouteSettings], generation: int) -> dict[str, object]:

@@ -62,7 +62,10 @@ class EventPublisher:
 
     def publish(self, kind: Kind, subject: str, data: Mapping[str, Any]) -> None:
         """Log an event, store it soon, and have it sent."""
-        this_event = event(kind, subject, data)
+        self.publish_event(event(kind, subject, data))
+
+    def publish_event(self, this_event: Event) -> None:
+        """Log an event that was made before, store it soon, and have it sent."""
         self._log(this_event)
         self._wait([*self._unwritten, this_event])
         self._hint.set()
