@@ -15,7 +15,7 @@ from strangler.times import rfc3339
 MAX_AHEAD_S: Final = 1.0
 """How far a turn may be ahead of the store's clock: one that follows another at once is a millisecond later."""
 NO_EVENT: Final = ""
-"""In place of the id of an event: the turn had its event when it was made."""
+"""The absent id of an event: the turn had its event when it was made."""
 
 
 @dataclass(frozen=True, slots=True)

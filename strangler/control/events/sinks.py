@@ -9,6 +9,7 @@ import structlog
 from strangler.control.events.delivery import Delivery, Sink
 from strangler.control.events.ending import EndingTasks, log_crash
 from strangler.control.events.webhook import Decorate, SecretError, Webhook, webhook_secret
+from strangler.control.fleet.leadership import Leadership
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.core.documents import SinkStatus
@@ -29,7 +30,12 @@ class EventSinks:
     """Owns the deliveries. The store keeps events that a sink has not taken."""
 
     def __init__(
-        self, store: Store, environ: Mapping[str, str], own: OwnMetrics, decorate: Decorate | None = None
+        self,
+        store: Store,
+        environ: Mapping[str, str],
+        own: OwnMetrics,
+        decorate: Decorate | None = None,
+        leadership: Leadership | None = None,
     ) -> None:
         self.problem: str | None = None
         """Why a sink that routes.yaml names is not served."""
@@ -37,6 +43,7 @@ class EventSinks:
         self._environ = environ
         self._own = own
         self._decorate = decorate
+        self._leadership = leadership
         self._settings: EventSettings | None = None
         self._served: dict[str, _Served] = {}
         self._ending = EndingTasks()
@@ -78,7 +85,7 @@ class EventSinks:
         return sinks
 
     def _serve(self, sink: Sink) -> _Served:
-        delivery = Delivery(sink, self._store, self.on_standings)
+        delivery = Delivery(sink, self._store, self.on_standings, self._leadership)
         task = asyncio.create_task(delivery.run())
         task.add_done_callback(log_crash)
         return _Served(delivery, task)

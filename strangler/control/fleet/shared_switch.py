@@ -48,7 +48,7 @@ class SharedKillSwitch:
         self._direct: set[str] = set()
         """The scopes that were turned here just now: they are later than what the store has, whatever a clock says."""
         self._damaged_at: float | None = None
-        self._is_read = False
+        self._is_stale = True
         self._exchanging = asyncio.Lock()
         self._hint = asyncio.Event()
         self._was_tried = asyncio.Event()
@@ -82,7 +82,7 @@ class SharedKillSwitch:
         """Put what other nodes have turned in force, if the store responds within a second."""
         with suppress(TimeoutError, StoreError):
             async with asyncio.timeout(PUBLISH_WAIT_S):
-                await asyncio.shield(asyncio.ensure_future(self._exchange()))
+                await asyncio.shield(asyncio.ensure_future(self.exchange()))
 
     # 2. From start to end
 
@@ -91,11 +91,12 @@ class SharedKillSwitch:
         if self._keeper.state.is_unreadable:
             self._damaged_at = self._clock.now()
         with suppress(StoreError):  # logged by the store itself; tried again
-            await self._exchange()
+            await self.exchange()
 
-    async def follow(self) -> None:
-        """Put what other nodes have turned in force. Raises StoreError."""
-        await self._exchange()
+    def follow(self) -> None:
+        """Put what other nodes have turned in force soon."""
+        self._is_stale = True
+        self._hint.set()
 
     async def run(self) -> None:
         """Publish turns, and try again every second while the store is away, until cancelled."""
@@ -104,20 +105,24 @@ class SharedKillSwitch:
                 async with asyncio.timeout(RETRY_S):
                     await self._hint.wait()
             self._hint.clear()
-            if self._keeper.state.pending or not self._is_read:
+            if self._keeper.state.pending or self._is_stale:
                 with suppress(StoreError):  # logged by the store itself
-                    await self._exchange()
+                    await self.exchange()
             self._was_tried.set()
 
     # 3. One exchange with the store
 
-    async def _exchange(self) -> None:
+    async def exchange(self) -> None:
         """Publish what the store does not have, then put in force what it has. Raises StoreError."""
         async with self._exchanging:
+            self._is_stale = False
             await self._set_right()
             direct, self._direct = frozenset(self._direct), set()
-            stored = await self._store.call(partial(self._publish, state=self._keeper.state, direct=direct))
-            self._is_read = True
+            try:
+                stored = await self._store.call(partial(self._publish, state=self._keeper.state, direct=direct))
+            except StoreError:
+                self._is_stale = True
+                raise
             async with self._keeper.turning:
                 await self._adopt(stored)
 

@@ -122,14 +122,14 @@ class Fleet:
         """Take the store away from a node, which notices."""
         self.ways[node.name].cut()
         with pytest.raises(StoreError):
-            await node.switch.follow()
+            await node.switch.exchange()
 
     async def mend(self, node: Node) -> None:
         """Bring the store back to a node, and have it publish and follow."""
         self.ways[node.name].mend()
         while True:
             with suppress(StoreError):
-                return await node.switch.follow()
+                return await node.switch.exchange()
             await asyncio.sleep(0.05)
 
     def rows(self) -> dict[str, Any]:
@@ -155,23 +155,23 @@ async def test_a_turn_is_in_force_here_at_once_and_elsewhere_once_it_is_announce
     assert one.brief == (False, "", ["orders"], [])
     assert fleet.rows() == {"orders": [1, "nonsense", "one"]}
     assert fleet.postgres.execute("SELECT topic FROM topics").fetchall() == [("kill_switch",)]
-    await two.switch.follow()
+    await two.switch.exchange()
     assert two.state.routes == one.state.routes
     fleet.clocks.passes()
     await two.turn(False, "mended", "orders")
-    await one.switch.follow()
+    await one.switch.exchange()
     assert (one.brief, two.brief) == ((False, "", [], []), (False, "", [], []))
     assert fleet.audits() == [("orders", "nonsense", "on"), ("orders", "mended", "off")]
     assert [[event.id for event in node.events] for node in (one, two)] == [["id of nonsense"], ["id of mended"]]
     seen = len(one.seen)
-    await one.switch.follow()
+    await one.switch.exchange()
     assert len(one.seen) == seen, "nothing has changed"
 
 
 async def test_of_conflicting_turns_while_the_store_is_away_the_later_holds_for_all(fleet: Fleet) -> None:
     one, two = await fleet.node("one"), await fleet.node("two", ahead_s=3600)
     await one.turn(True, "before", "users")
-    await two.switch.follow()
+    await two.switch.exchange()
     await fleet.cut(one)
     await fleet.cut(two)
     for node, on, reason, route in (
@@ -188,7 +188,7 @@ async def test_of_conflicting_turns_while_the_store_is_away_the_later_holds_for_
     assert two.brief == (True, "two's, later", [], ["", "users"])
     await fleet.mend(one)
     await fleet.mend(two)
-    await one.switch.follow()
+    await one.switch.exchange()
     assert one.brief == two.brief == (True, "two's, later", ["orders", "users"], [])
     assert one.state.routes["users"].reason == "one's, later"
     assert {scope: row[2] for scope, row in fleet.rows().items()} == {"": "two", "orders": "one", "users": "one"}
@@ -216,7 +216,7 @@ async def test_a_turn_whose_commit_was_in_doubt_is_stored_once(fleet: Fleet) -> 
     await one.turn(True, "nonsense")
     pending = one.switch.turned(before, True, "nonsense", None, "ana", "id of nonsense")
     await one.keeper.put(pending)  # as if the node had died before it knew that the store has it
-    await one.switch.follow()
+    await one.switch.exchange()
     assert (one.brief, len(fleet.audits())) == ((True, "nonsense", [], []), 1)
 
 
@@ -225,9 +225,9 @@ async def test_a_turn_is_later_than_all_that_its_node_has_seen_whatever_its_cloc
     await one.turn(True, "nonsense")
     fleet.clocks.at -= 0.25  # what the two have measured of the store's clock differs
     two.clock.set(fleet.clocks.at)
-    await two.switch.follow()
+    await two.switch.exchange()
     await two.turn(False, "mended")
-    await one.switch.follow()
+    await one.switch.exchange()
     assert (one.brief, two.brief) == ((False, "mended", [], []), (False, "mended", [], []))
 
 
@@ -248,9 +248,9 @@ async def test_turns_by_an_own_clock_get_the_time_of_the_store_once_it_is_known(
     ahead.clock.set(fleet.clocks.at)
     await fleet.mend(ahead)
     fleet.clocks.passes()
-    await two.switch.follow()
+    await two.switch.exchange()
     await two.turn(False, "mended", "users")
-    await ahead.switch.follow()
+    await ahead.switch.exchange()
     assert [*ahead.state.routes] == ["orders"]
 
 
@@ -263,11 +263,11 @@ async def test_a_node_with_a_file_that_cannot_be_read_is_on_alone(fleet: Fleet) 
     await two.switch.restore()
     assert (two.keeper.state.on, [*two.keeper.state.routes]) == (True, ["orders"])
     assert (fleet.folder / "two" / "kill-switch.json").read_bytes() == b"{", "left as it is"
-    await one.switch.follow()
+    await one.switch.exchange()
     assert one.brief == (False, "", ["orders"], []), "it does not spread"
     fleet.clocks.passes()
     await two.turn(False, "looked at it")
-    await one.switch.follow()
+    await one.switch.exchange()
     assert two.brief == (False, "looked at it", ["orders"], [])
     assert one.brief == (False, "looked at it", ["orders"], [])
 
@@ -276,5 +276,5 @@ async def test_what_a_new_store_has_lost_its_nodes_still_know(fleet: Fleet) -> N
     one = await fleet.node("one")
     await one.turn(True, "nonsense", "orders")
     fleet.postgres.execute("DELETE FROM kill_switches")
-    await one.switch.follow()
+    await one.switch.exchange()
     assert fleet.rows() == {"orders": [1, "nonsense", "one"]}
