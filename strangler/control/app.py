@@ -4,10 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -17,6 +16,8 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
+from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
+from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -47,13 +48,13 @@ from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument,
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
 from strangler.state import kill_switch
-from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
 from strangler.store.events import outbox
-from strangler.store.evidence.tables import upgrade
-from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.evidence.access import file_location
+from strangler.store.location import StoreLocation
+from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
+from strangler.store.topics import Topic
 
 log = structlog.get_logger()
 
@@ -73,18 +74,15 @@ class Launch:
     """Where the receiver listens; empty: there is none."""
 
 
-class Running(Protocol):
-    """A part that runs until it is cancelled."""
-
-    async def run(self) -> None: ...
-
-
 @dataclass(slots=True)
 class ControlApp:
     """All of control except its sockets."""
 
     launch: Launch
     store: Store
+    local: Store
+    """The store in this node's state folder, for what is its own; the same as `store` where that is not shared."""
+    fleet: FleetParts
     links: LinksState
     server: LinkServer
     workers: WorkerLinks
@@ -104,6 +102,8 @@ class ControlApp:
     recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
+    switch: SharedKillSwitch | None
+    """The kill switch of all nodes; None without others."""
     probe: LegacyProbe
     ready: Readiness
     metrics: MetricsSource
@@ -115,6 +115,8 @@ class ControlApp:
     async def restore(self) -> None:
         """Restore the state that an earlier control left in the state folder."""
         in_force = self.launch.in_force
+        if self.switch is not None:
+            await self.switch.restore()
         await self.saver.restore()
         await self.ledger.restore()
         await self.shadow.runner.restore()
@@ -133,6 +135,8 @@ class ControlApp:
         """The parts that run as long as this process."""
         return (
             self.reload,
+            *self.fleet.running,
+            *(() if self.switch is None else (self.switch,)),
             self.saver,
             self.ledger,
             self.rollouts,
@@ -160,7 +164,9 @@ class ControlApp:
             self._save,
             self.rollouts.close,
             self.ledger.close,
+            *self.fleet.closing,
             self.store.close,
+            *((self.local.close,) if self.store.is_shared else ()),
         )
         async with AsyncExitStack() as stack:
             for step in reversed(steps):
@@ -220,8 +226,8 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.store.problem,
-                "store_log": self.store.log_problem,
+                "store": self.store.problem or self.local.problem,
+                "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
@@ -264,7 +270,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     settings, base = launch.in_force.settings, _build_base(launch)
     store, links, workers, own = base.store, base.links, base.workers, base.own
     approvals, first_loads = ApprovalLinks(launch.folder, settings.admin), FirstLoadsKeeper(launch.folder)
-    events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
+    events = _build_events(launch, base, approvals)
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
     reload = _build_reload(launch, followers, events, first_loads, climbs)
@@ -279,6 +285,9 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     )
     ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
+    keeper = KillSwitchKeeper(launch.folder, links, [workers, shadow.runner, rollouts])
+    switch = share_kill_switch(store, keeper, events.publisher.insert, base.fleet, node_of(launch.first))
+    base.fleet.feed.subscribe(Topic.EVENTS, events.sinks.hint)
     recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
     receiver = _build_receiver(launch, base, shadow)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
@@ -297,13 +306,15 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     return ControlApp(
         launch=launch,
         store=store,
+        local=base.local,
+        fleet=base.fleet,
         links=links,
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
         history=HistoryState(),
         own=own,
-        saver=TotalsSaver(links.totals, store, launch.run),
+        saver=TotalsSaver(links.totals, base.local, launch.run),
         tracing=base.tracing,
         events=events,
         approvals=approvals,
@@ -315,7 +326,8 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         rollouts=rollouts,
         recordings=recordings,
         reload=reload,
-        operator=_build_operator(base, events, shadow, rollouts),
+        operator=Operator(base.store, keeper, shadow.table, shadow.switch, events.publisher.publish_event, switch),
+        switch=switch,
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
@@ -330,6 +342,8 @@ class _Base:
     """The parts that need no other part."""
 
     store: Store
+    local: Store
+    fleet: FleetParts
     links: LinksState
     workers: WorkerLinks
     own: OwnMetrics
@@ -339,12 +353,36 @@ class _Base:
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
+    local, shared = file_store(file_location(launch.folder)), launch.first.store
+    node = node_of(launch.first)
+    store = local if shared is None else open_store(_shared(launch, shared), node)
     return _Base(
-        store=FileStore(launch.folder / STORE, SCHEMA, upgrade),
+        store=store,
+        local=local,
+        fleet=assemble_fleet(shared, node, store),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
+    )
+
+
+def _shared(launch: Launch, url: str) -> StoreLocation:
+    return replace(file_location(launch.folder), url=url)
+
+
+def _build_events(launch: Launch, base: _Base, approvals: ApprovalLinks) -> EventParts:
+    node = node_of(launch.first) if base.store.is_shared else ""
+    return assemble_events(
+        launch.run,
+        launch.in_force.settings,
+        base.store,
+        launch.environ,
+        base.own,
+        base.links,
+        approvals.decorated,
+        base.fleet.leadership,
+        node,
     )
 
 
@@ -397,8 +435,3 @@ def _build_server(
 ) -> LinkServer:
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)
     return LinkServer(base.workers, base.own, listeners)
-
-
-def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: RolloutKeeper) -> Operator:
-    keeper = KillSwitchKeeper(base.store.folder, base.links, [base.workers, shadow.runner, rollouts])
-    return Operator(base.store, keeper, shadow.table, shadow.switch, events.publisher.publish_event)

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from strangler.control.events.changes import turn_event
+from strangler.control.fleet.fleet_parts import FleetParts
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.state.kill_switch import KillSwitchState, PendingTurn
@@ -187,6 +188,17 @@ class SharedKillSwitch:
         except OSError as error:  # the others' turn holds here, too, until this control ends
             log.error("kill_switch.not_written", reason=error.strerror)
             self._keeper.follow(state)
+
+
+def share_kill_switch(
+    store: Store, keeper: KillSwitchKeeper, insert: Insert, fleet: FleetParts, node: str
+) -> SharedKillSwitch | None:
+    """Return the kill switch of all nodes, which follows what others announce; None if no other node has the store."""
+    if not store.is_shared:
+        return None
+    shared = SharedKillSwitch(store, keeper, insert, fleet.clock, node)
+    fleet.feed.subscribe(Topic.KILL_SWITCH, shared.follow)
+    return shared
 
 
 def _since(state: KillSwitchState, scope: str) -> float | None:

@@ -1,7 +1,7 @@
 """The kill switch of nodes that share a PostgreSQL: turned at any, followed by all, also after it was away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,25 +17,14 @@ from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
 from strangler.state import kill_switch
 from strangler.state.kill_switch import KillSwitchState
-from strangler.store import stored_kill_switch, topics
-from strangler.store.connection import Connection, make_tables
+from strangler.store.connection import Connection
 from strangler.store.events.event import Event
-from strangler.store.evidence import tables
-from strangler.store.postgres import tables_of
 from strangler.store.server_store import ServerStore
 from strangler.store.store import StoreError
-from tests.store.postgres import server
-from tests.store.relay import Relay, relay
+from tests.control.fleet.database import Server
+from tests.control.fleet.relay import Relay, relay
 
-TABLES: Final = stored_kill_switch.SCHEMA + topics.SCHEMA + tables.SCHEMA
 NOW: Final = 1_795_000_000.0
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[psycopg.Connection]:
-    with server() as connection:
-        make_tables(connection, tables_of(TABLES))  # type: ignore[arg-type]
-        yield connection
 
 
 @dataclass
@@ -98,7 +87,9 @@ class Node:
 class Fleet:
     """Nodes of one store, each with a way of its own to it."""
 
-    postgres: psycopg.Connection
+    server: Server
+    database: str
+    postgres: "psycopg.Connection[Any]"
     folder: Path
     clocks: Clocks
     stack: AsyncExitStack
@@ -109,8 +100,8 @@ class Fleet:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         if name not in self.ways:
-            self.ways[name] = await self.stack.enter_async_context(relay(self.postgres))
-        store = ServerStore(self.ways[name].url, name, folder, lambda _: None)
+            self.ways[name] = await self.stack.enter_async_context(relay(self.server.port))
+        store = ServerStore(self.server.url(self.database, self.ways[name].port), name, folder, lambda _: None)
         self.stack.push_async_callback(store.close)
         links = LinksState(TotalsState(), 1, b"", kill_switch.read(folder))
         clock = StoreClock(lambda: self.clocks.at + ahead_s, lambda: self.clocks.at)
@@ -142,11 +133,10 @@ class Fleet:
 
 
 @pytest.fixture
-async def fleet(postgres: psycopg.Connection, tmp_path: Path) -> AsyncIterator[Fleet]:
-    postgres.execute("DELETE FROM kill_switches")
-    postgres.execute("DELETE FROM audit")
-    async with AsyncExitStack() as stack:
-        yield Fleet(postgres, tmp_path, Clocks(), stack)
+async def fleet(postgres: Server, database: str, tmp_path: Path) -> AsyncIterator[Fleet]:
+    with postgres.connect(database) as connection:
+        async with AsyncExitStack() as stack:
+            yield Fleet(postgres, database, connection, tmp_path, Clocks(), stack)
 
 
 async def test_a_turn_is_in_force_here_at_once_and_elsewhere_once_it_is_announced(fleet: Fleet) -> None:

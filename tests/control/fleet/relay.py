@@ -1,23 +1,15 @@
 """A relay in front of a test's PostgreSQL, that can be cut: to its node, the store is away then."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from tempfile import mkdtemp
-
-import psycopg
-
-_SOCKET = ".s.PGSQL.5432"
 
 
 class Relay:
-    """One way to the server. `url` is what its node connects to."""
+    """One way to the server. `port` is where its node connects to."""
 
-    def __init__(self, folder: Path, target: Path) -> None:
-        self.url = f"postgresql://tests@/postgres?host={folder}"
-        self._socket = folder / _SOCKET
+    def __init__(self, target: int) -> None:
+        self.port = 0
         self._target = target
         self._is_cut = False
         self._writers: set[asyncio.StreamWriter] = set()
@@ -25,7 +17,8 @@ class Relay:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, self._socket)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
         """End all connections, and let none begin."""
@@ -48,7 +41,7 @@ class Relay:
             writer.transport.abort()
             return
         self._serving.add(asyncio.current_task())
-        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers |= {writer, server_writer}
         try:
             await asyncio.gather(_copy(reader, server_writer), _copy(server_reader, writer))
@@ -66,13 +59,11 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def relay(postgres: psycopg.Connection) -> AsyncIterator[Relay]:
-    """Open a way of its own to the server that this connection is to."""
-    folder = Path(mkdtemp(prefix="relay-", dir="/tmp"))
-    found = Relay(folder, Path(postgres.info.host) / _SOCKET)
+async def relay(target: int) -> AsyncIterator[Relay]:
+    """Open a way of its own to the server at a port."""
+    found = Relay(target)
+    await found.open()
     try:
-        await found.open()
         yield found
-        await found.close()
     finally:
-        shutil.rmtree(folder)
+        await found.close()
