@@ -1,7 +1,7 @@
 """The assembly of the parts of events: each takes parts made before it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from strangler.control.events.certificates import CertificateWatch
@@ -83,13 +83,15 @@ def assemble_events(
     decorate: Decorate | None = None,
     leadership: Leadership | None = None,
     node: str = "",
+    check_keys: Callable[[], object] = lambda: None,
 ) -> EventParts:
     """Make all parts of events. Nothing runs yet, and nothing is read or written. `decorate`: as the webhook has it.
 
     `leadership`: None if no other node has the store. `node`: the name of this node among several, or empty.
+    `check_keys` raises OSError while the keys in the state folder are not to be used.
     """
     source = source_of(node or settings.node)
-    sinks = EventSinks(store, environ, own, decorate, leadership)
+    sinks = EventSinks(store, environ, own, decorate, leadership, check_keys)
     publisher = EventPublisher(store, sinks, own, run, source, leadership)
     return EventParts(
         sinks=sinks,

@@ -11,6 +11,7 @@ from strangler.store import (
     nodes,
     requests,
     schema_versions,
+    sealed_keys,
     stored_kill_switch,
     stored_ledger,
     stored_metrics,
@@ -38,6 +39,7 @@ SCHEMA: Final = "".join(
         nodes.SCHEMA,
         requests.SCHEMA,
         stored_kill_switch.SCHEMA,
+        sealed_keys.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""

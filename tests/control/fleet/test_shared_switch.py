@@ -140,97 +140,97 @@ async def fleet(postgres: Server, database: str, tmp_path: Path) -> AsyncIterato
 
 
 async def test_a_turn_is_in_force_here_at_once_and_elsewhere_once_it_is_announced(fleet: Fleet) -> None:
-    one, two = await fleet.node("one"), await fleet.node("two")
-    await one.turn(True, "nonsense", "orders")
-    assert one.brief == (False, "", ["orders"], [])
+    first, second = await fleet.node("one"), await fleet.node("two")
+    await first.turn(True, "nonsense", "orders")
+    assert first.brief == (False, "", ["orders"], [])
     assert fleet.rows() == {"orders": [1, "nonsense", "one"]}
     assert fleet.postgres.execute("SELECT topic FROM topics").fetchall() == [("kill_switch",)]
-    await two.switch.exchange()
-    assert two.state.routes == one.state.routes
+    await second.switch.exchange()
+    assert second.state.routes == first.state.routes
     fleet.clocks.passes()
-    await two.turn(False, "mended", "orders")
-    await one.switch.exchange()
-    assert (one.brief, two.brief) == ((False, "", [], []), (False, "", [], []))
+    await second.turn(False, "mended", "orders")
+    await first.switch.exchange()
+    assert (first.brief, second.brief) == ((False, "", [], []), (False, "", [], []))
     assert fleet.audits() == [("orders", "nonsense", "on"), ("orders", "mended", "off")]
-    assert [[event.id for event in node.events] for node in (one, two)] == [["id of nonsense"], ["id of mended"]]
-    seen = len(one.seen)
-    await one.switch.exchange()
-    assert len(one.seen) == seen, "nothing has changed"
+    assert [[event.id for event in node.events] for node in (first, second)] == [["id of nonsense"], ["id of mended"]]
+    seen = len(first.seen)
+    await first.switch.exchange()
+    assert len(first.seen) == seen, "nothing has changed"
 
 
 async def test_of_conflicting_turns_while_the_store_is_away_the_later_holds_for_all(fleet: Fleet) -> None:
-    one, two = await fleet.node("one"), await fleet.node("two", ahead_s=3600)
-    await one.turn(True, "before", "users")
-    await two.switch.exchange()
-    await fleet.cut(one)
-    await fleet.cut(two)
+    first, second = await fleet.node("one"), await fleet.node("two", ahead_s=3600)
+    await first.turn(True, "before", "users")
+    await second.switch.exchange()
+    await fleet.cut(first)
+    await fleet.cut(second)
     for node, on, reason, route in (
-        (one, True, "one's", None),
-        (two, True, "two's, later", None),
-        (two, False, "two's", "users"),
-        (one, False, "one's, later", "users"),
-        (one, True, "one's, later", "users"),
-        (one, True, "of one alone", "orders"),
+        (first, True, "one's", None),
+        (second, True, "two's, later", None),
+        (second, False, "two's", "users"),
+        (first, False, "one's, later", "users"),
+        (first, True, "one's, later", "users"),
+        (first, True, "of one alone", "orders"),
     ):
         fleet.clocks.passes()
         await node.turn(on, reason, route)
-    assert one.brief == (True, "one's", ["orders", "users"], ["", "orders", "users"])
-    assert two.brief == (True, "two's, later", [], ["", "users"])
-    await fleet.mend(one)
-    await fleet.mend(two)
-    await one.switch.exchange()
-    assert one.brief == two.brief == (True, "two's, later", ["orders", "users"], [])
-    assert one.state.routes["users"].reason == "one's, later"
+    assert first.brief == (True, "one's", ["orders", "users"], ["", "orders", "users"])
+    assert second.brief == (True, "two's, later", [], ["", "users"])
+    await fleet.mend(first)
+    await fleet.mend(second)
+    await first.switch.exchange()
+    assert first.brief == second.brief == (True, "two's, later", ["orders", "users"], [])
+    assert first.state.routes["users"].reason == "one's, later"
     assert {scope: row[2] for scope, row in fleet.rows().items()} == {"": "two", "orders": "one", "users": "one"}
 
 
 async def test_a_node_that_is_killed_before_the_store_has_its_turn_publishes_it_when_it_starts(fleet: Fleet) -> None:
-    one, two = await fleet.node("one"), await fleet.node("two")
-    await fleet.cut(one)
-    await one.turn(True, "nonsense")
+    first, second = await fleet.node("one"), await fleet.node("two")
+    await fleet.cut(first)
+    await first.turn(True, "nonsense")
     fleet.ways["one"].mend()
     again = await fleet.node("one")
     assert again.brief == (True, "nonsense", [], [""])
     await again.switch.restore()
     await again.switch.restore()
     assert again.brief == (True, "nonsense", [], [])
-    await two.switch.restore()
-    assert two.state.on
+    await second.switch.restore()
+    assert second.state.on
     assert fleet.audits() == [("", "nonsense", "on")]
     assert [event.id for event in again.events] == ["id of nonsense"]
 
 
 async def test_a_turn_whose_commit_was_in_doubt_is_stored_once(fleet: Fleet) -> None:
-    one = await fleet.node("one")
-    before = one.state
-    await one.turn(True, "nonsense")
-    pending = one.switch.turned(before, True, "nonsense", None, "ana", "id of nonsense")
-    await one.keeper.put(pending)  # as if the node had died before it knew that the store has it
-    await one.switch.exchange()
-    assert (one.brief, len(fleet.audits())) == ((True, "nonsense", [], []), 1)
+    first = await fleet.node("one")
+    before = first.state
+    await first.turn(True, "nonsense")
+    pending = first.switch.turned(before, True, "nonsense", None, "ana", "id of nonsense")
+    await first.keeper.put(pending)  # as if the node had died before it knew that the store has it
+    await first.switch.exchange()
+    assert (first.brief, len(fleet.audits())) == ((True, "nonsense", [], []), 1)
 
 
 async def test_a_turn_is_later_than_all_that_its_node_has_seen_whatever_its_clock_says(fleet: Fleet) -> None:
-    one, two = await fleet.node("one"), await fleet.node("two")
-    await one.turn(True, "nonsense")
+    first, second = await fleet.node("one"), await fleet.node("two")
+    await first.turn(True, "nonsense")
     fleet.clocks.at -= 0.25  # what the two have measured of the store's clock differs
-    two.clock.set(fleet.clocks.at)
-    await two.switch.exchange()
-    await two.turn(False, "mended")
-    await one.switch.exchange()
-    assert (one.brief, two.brief) == ((False, "mended", [], []), (False, "mended", [], []))
+    second.clock.set(fleet.clocks.at)
+    await second.switch.exchange()
+    await second.turn(False, "mended")
+    await first.switch.exchange()
+    assert (first.brief, second.brief) == ((False, "mended", [], []), (False, "mended", [], []))
 
 
 async def test_turns_by_an_own_clock_get_the_time_of_the_store_once_it_is_known(fleet: Fleet) -> None:
-    one, two = await fleet.node("one", ahead_s=-3600, is_clock_set=False), await fleet.node("two")
-    await two.turn(True, "two's", "orders")
+    first, second = await fleet.node("one", ahead_s=-3600, is_clock_set=False), await fleet.node("two")
+    await second.turn(True, "two's", "orders")
     fleet.clocks.passes()
-    await fleet.cut(one)
-    await one.turn(True, "one's, an hour ago by its clock", "orders")
+    await fleet.cut(first)
+    await first.turn(True, "one's, an hour ago by its clock", "orders")
     fleet.clocks.passes(2)
-    one.clock.set(fleet.clocks.at)
-    await fleet.mend(one)
-    assert one.brief == (False, "", ["orders"], [])
+    first.clock.set(fleet.clocks.at)
+    await fleet.mend(first)
+    assert first.brief == (False, "", ["orders"], [])
     assert fleet.rows()["orders"] == [1, "one's, an hour ago by its clock", "one"]
     ahead = await fleet.node("ahead", ahead_s=3600, is_clock_set=False)
     await fleet.cut(ahead)
@@ -238,33 +238,33 @@ async def test_turns_by_an_own_clock_get_the_time_of_the_store_once_it_is_known(
     ahead.clock.set(fleet.clocks.at)
     await fleet.mend(ahead)
     fleet.clocks.passes()
-    await two.switch.exchange()
-    await two.turn(False, "mended", "users")
+    await second.switch.exchange()
+    await second.turn(False, "mended", "users")
     await ahead.switch.exchange()
     assert [*ahead.state.routes] == ["orders"]
 
 
 async def test_a_node_with_a_file_that_cannot_be_read_is_on_alone(fleet: Fleet) -> None:
-    one = await fleet.node("one")
-    await one.turn(True, "nonsense", "orders")
+    first = await fleet.node("one")
+    await first.turn(True, "nonsense", "orders")
     (fleet.folder / "two").mkdir()
     (fleet.folder / "two" / "kill-switch.json").write_bytes(b"{")
-    two = await fleet.node("two")
-    await two.switch.restore()
-    assert (two.keeper.state.on, [*two.keeper.state.routes]) == (True, ["orders"])
+    second = await fleet.node("two")
+    await second.switch.restore()
+    assert (second.keeper.state.on, [*second.keeper.state.routes]) == (True, ["orders"])
     assert (fleet.folder / "two" / "kill-switch.json").read_bytes() == b"{", "left as it is"
-    await one.switch.exchange()
-    assert one.brief == (False, "", ["orders"], []), "it does not spread"
+    await first.switch.exchange()
+    assert first.brief == (False, "", ["orders"], []), "it does not spread"
     fleet.clocks.passes()
-    await two.turn(False, "looked at it")
-    await one.switch.exchange()
-    assert two.brief == (False, "looked at it", ["orders"], [])
-    assert one.brief == (False, "looked at it", ["orders"], [])
+    await second.turn(False, "looked at it")
+    await first.switch.exchange()
+    assert second.brief == (False, "looked at it", ["orders"], [])
+    assert first.brief == (False, "looked at it", ["orders"], [])
 
 
 async def test_what_a_new_store_has_lost_its_nodes_still_know(fleet: Fleet) -> None:
-    one = await fleet.node("one")
-    await one.turn(True, "nonsense", "orders")
+    first = await fleet.node("one")
+    await first.turn(True, "nonsense", "orders")
     fleet.postgres.execute("DELETE FROM kill_switches")
-    await one.switch.exchange()
+    await first.switch.exchange()
     assert fleet.rows() == {"orders": [1, "nonsense", "one"]}
