@@ -1,4 +1,4 @@
-"""The files of keys that nodes share: redaction, webhook and approvals, and the note of which are those of all nodes."""
+"""The files of the keys that nodes share, and the note that they are those of all nodes."""
 
 import hashlib
 from collections.abc import Mapping

@@ -113,6 +113,7 @@ def _sealed(keys: Mapping[str, bytes], secret: str) -> dict[str, bytes]:
 
 def _add(connection: Connection, added: Mapping[str, bytes]) -> dict[str, bytes]:
     """Store sealed keys, unless another node was quicker. Return all that are stored."""
-    if any([add_sealed(connection, name, added[name]) for name in sorted(added)]):
+    results = [add_sealed(connection, name, added[name]) for name in sorted(added)]
+    if any(results):
         announce(connection, Topic.KEYS)
     return load_sealed(connection)

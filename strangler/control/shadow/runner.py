@@ -97,7 +97,7 @@ class ShadowRunner:
 
     async def take_key(self) -> None:
         """Read the key again, since another one may be in the state folder."""
-        self._table.key = None
+        self._table.key, self._table.routes = None, {}
         await self.restore()
 
     def _fail(self, problem: str) -> None:
