@@ -124,6 +124,16 @@ def look_over(connection: Connection, *, is_thorough: bool = False) -> None:
         raise CorruptError(" ".join(found.split()))
 
 
+def user_version(connection: Connection) -> int:
+    """Return the number that the head of the file has for its user; 0 if none was set."""
+    return int(connection.execute("PRAGMA main.user_version").fetchone()[0])
+
+
+def set_user_version(connection: Connection, number: int) -> None:
+    """Set that number, in the transaction in progress."""
+    connection.execute(f"PRAGMA user_version = {number}")
+
+
 def corruption_text(path: Path, error: Exception) -> str:
     """Return what is wrong with a corrupt database, and the way out."""
     return (
