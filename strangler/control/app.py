@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -17,6 +16,7 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
+from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -71,12 +71,6 @@ class Launch:
     """Where the receiver listens; empty: there is none."""
 
 
-class Running(Protocol):
-    """A part that runs until it is cancelled."""
-
-    async def run(self) -> None: ...
-
-
 @dataclass(slots=True)
 class ControlApp:
     """All of control except its sockets."""
@@ -85,6 +79,7 @@ class ControlApp:
     store: Store
     local: Store
     """The store in this node's state folder, for what is its own; the same as `store` where that is not shared."""
+    fleet: FleetParts
     links: LinksState
     server: LinkServer
     workers: WorkerLinks
@@ -133,6 +128,7 @@ class ControlApp:
         """The parts that run as long as this process."""
         return (
             self.reload,
+            *self.fleet.running,
             self.saver,
             self.ledger,
             self.rollouts,
@@ -160,6 +156,7 @@ class ControlApp:
             self._save,
             self.rollouts.close,
             self.ledger.close,
+            *self.fleet.closing,
             self.store.close,
             *((self.local.close,) if self.store.is_shared else ()),
         )
@@ -299,6 +296,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         launch=launch,
         store=store,
         local=base.local,
+        fleet=base.fleet,
         links=links,
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
@@ -333,6 +331,7 @@ class _Base:
 
     store: Store
     local: Store
+    fleet: FleetParts
     links: LinksState
     workers: WorkerLinks
     own: OwnMetrics
@@ -343,9 +342,12 @@ def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
     local, shared = file_store(file_location(launch.folder)), launch.first.store
+    node = node_of(launch.first)
+    store = local if shared is None else open_store(_shared(launch, shared), node)
     return _Base(
-        store=local if shared is None else open_store(_shared(launch, shared), node_of(launch.first)),
+        store=store,
         local=local,
+        fleet=assemble_fleet(shared, node, store),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from strangler.store import batches, meta, schema_versions, stored_ledger, stored_metrics, topics
+from strangler.store import (
+    batches,
+    leader,
+    meta,
+    nodes,
+    requests,
+    schema_versions,
+    stored_ledger,
+    stored_metrics,
+    topics,
+)
 from strangler.store.connection import Connection, make_tables
 from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts, tables
@@ -23,6 +33,9 @@ SCHEMA: Final = "".join(
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
         batches.SCHEMA,
+        leader.SCHEMA,
+        nodes.SCHEMA,
+        requests.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""
