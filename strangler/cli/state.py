@@ -9,6 +9,7 @@ import click
 
 from strangler.cli._acting_user import acting_user
 from strangler.cli._config import config_option, settings_of
+from strangler.cli._state_transfer import export, import_
 from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.restore import Replaced
@@ -30,7 +31,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print what 
 
 @click.group()
 def command() -> None:
-    """Back up the state folder, and restore it.
+    """Back up the state folder, restore it, and carry what nodes share to another store.
 
     The state folder has the evidence, reviews and audit, the redaction key, the kill switch and shadow-diffs.jsonl.
     """
@@ -99,6 +100,10 @@ def _note_restore(store: Connection, detail: str) -> None:
     prepare_file(store)
     with transaction(store):
         write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
+
+
+command.add_command(export)
+command.add_command(import_)
 
 
 def _folder(config: Path, state: Path | None) -> Path:
