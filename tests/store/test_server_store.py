@@ -165,7 +165,7 @@ async def test_a_lock_that_another_session_holds_ends_a_call_and_leaves_no_sessi
         deadline = time.monotonic() + SOON_S
         while other.execute(waiting).fetchone() is not None:
             assert time.monotonic() < deadline, "the session still waits for the lock"
-            time.sleep(0.05)
+            await asyncio.to_thread(time.sleep, 0.05)
     await until_it_works(store)
 
 
