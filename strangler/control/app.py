@@ -17,7 +17,7 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
-from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
+from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -217,11 +217,12 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.store.problem,
+                "store": self.fleet.problem() or self.store.problem,
                 "store_log": self.store.log_problem,
                 "shadow": self.shadow.writer.halted,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
+                "node": self.fleet.nodes.problem,
             },
             partial(route_status, self.shadow.table, self.links.totals),
             partial(self.history.recent, time.monotonic()),
@@ -234,6 +235,7 @@ class ControlApp:
             self.rollouts.short,
             self.recordings.status(),
             receiver_status(self.launch.receives_at, self.links.totals, self.settings),
+            self.fleet.nodes.status(self.fleet.leadership.leader),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -264,7 +266,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
-    reload = _build_reload(launch, followers, events, first_loads, climbs)
+    reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
     rollouts = RolloutKeeper(
         store,
@@ -299,7 +301,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
-        history=HistoryState(),
+        history=base.history,
         own=own,
         saver=TotalsSaver(links.totals, store, launch.run),
         tracing=base.tracing,
@@ -333,19 +335,25 @@ class _Base:
     workers: WorkerLinks
     own: OwnMetrics
     tracing: TracingState
+    history: HistoryState
 
 
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
+    history = HistoryState()
+    own = OwnNode(
+        launch.first.node or gethostname(), launch.folder, launch.run, lambda: history.last_minute(time.monotonic())
+    )
     store = FileStore(launch.folder / STORE, SCHEMA, upgrade)
     return _Base(
         store=store,
-        fleet=assemble_fleet(launch.first.store, launch.first.node or gethostname(), store),
+        fleet=assemble_fleet(launch.first.store, own, store),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
+        history=history,
     )
 
 
@@ -371,6 +379,7 @@ def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> Receive
 
 def _build_reload(
     launch: Launch,
+    base: _Base,
     followers: Sequence[Follower],
     events: EventParts,
     first_loads: FirstLoadsKeeper,
@@ -385,6 +394,7 @@ def _build_reload(
         rejected=events.changes.rejected,
         first_loads=lambda: first_loads.known,
         effective=climbs.effective,
+        loaded=base.fleet.nodes.load,
     )
 
 
