@@ -4,10 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from socket import gethostname
 
 import structlog
 
@@ -47,12 +46,11 @@ from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument,
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
 from strangler.state import kill_switch
-from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
 from strangler.store.events import outbox
-from strangler.store.evidence.tables import upgrade
-from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.evidence.access import file_location
+from strangler.store.location import StoreLocation
+from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
 
 log = structlog.get_logger()
@@ -79,6 +77,8 @@ class ControlApp:
 
     launch: Launch
     store: Store
+    local: Store
+    """The store in this node's state folder, for what is its own; the same as `store` where that is not shared."""
     fleet: FleetParts
     links: LinksState
     server: LinkServer
@@ -158,6 +158,7 @@ class ControlApp:
             self.ledger.close,
             *self.fleet.closing,
             self.store.close,
+            *((self.local.close,) if self.store.is_shared else ()),
         )
         async with AsyncExitStack() as stack:
             for step in reversed(steps):
@@ -217,8 +218,8 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.fleet.problem() or self.store.problem,
-                "store_log": self.store.log_problem,
+                "store": self.store.problem or self.fleet.problem() or self.local.problem,
+                "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
@@ -296,6 +297,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     return ControlApp(
         launch=launch,
         store=store,
+        local=base.local,
         fleet=base.fleet,
         links=links,
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
@@ -303,7 +305,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         processes=processes,
         history=base.history,
         own=own,
-        saver=TotalsSaver(links.totals, store, launch.run),
+        saver=TotalsSaver(links.totals, base.local, launch.run),
         tracing=base.tracing,
         events=events,
         approvals=approvals,
@@ -330,6 +332,7 @@ class _Base:
     """The parts that need no other part."""
 
     store: Store
+    local: Store
     fleet: FleetParts
     links: LinksState
     workers: WorkerLinks
@@ -341,20 +344,23 @@ class _Base:
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
-    history = HistoryState()
-    own = OwnNode(
-        launch.first.node or gethostname(), launch.folder, launch.run, lambda: history.last_minute(time.monotonic())
-    )
-    store = FileStore(launch.folder / STORE, SCHEMA, upgrade)
+    local, shared, history = file_store(file_location(launch.folder)), launch.first.store, HistoryState()
+    node = OwnNode(node_of(launch.first), launch.folder, launch.run, lambda: history.last_minute(time.monotonic()))
+    store = local if shared is None else open_store(_shared(launch, shared), node.name)
     return _Base(
         store=store,
-        fleet=assemble_fleet(launch.first.store, own, store),
+        local=local,
+        fleet=assemble_fleet(shared, node, store),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
         history=history,
     )
+
+
+def _shared(launch: Launch, url: str) -> StoreLocation:
+    return replace(file_location(launch.folder), url=url)
 
 
 def _build_shadow(

@@ -101,7 +101,7 @@ class FeedReader:
     def _read_in_thread(self, report: NodeReport | None) -> _Reading:
         try:
             with translated():
-                connection = self._own.get()
+                connection = self._own.get(MAX_READ_S)
                 numbers = topic_numbers(connection)
                 if report is None:
                     return _Reading(numbers, None, is_ours=False)
@@ -114,7 +114,7 @@ class FeedReader:
     def _leave(self) -> None:
         with suppress(Exception):  # the others see in a few seconds that it is not there
             if self._own.is_usable:
-                leave(self._own.get(), self._nodes.node, self._nodes.owner)
+                leave(self._own.get(MAX_READ_S), self._nodes.node, self._nodes.owner)
         self._own.close()
 
     async def _notification(self) -> None:
