@@ -17,6 +17,7 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.store_watch import StoreWatch
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -103,6 +104,7 @@ class ControlApp:
     ready: Readiness
     metrics: MetricsSource
     receiver: ReceiverServer | None
+    store_watch: StoreWatch
     _snapshot: Snapshot | None = None
 
     # 1. From start to end
@@ -143,6 +145,7 @@ class ControlApp:
             self.events.certificates,
             self.events.retire,
             *(() if self.receiver is None else (self.receiver,)),
+            *((self.store_watch,) if self.store.is_shared else ()),
         )
 
     async def close(self) -> None:
@@ -321,9 +324,21 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
-            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger, rollouts
+            reload,
+            links,
+            own,
+            store,
+            probe,
+            only,
+            shadow.table,
+            events.slow,
+            events.certificates,
+            ledger,
+            rollouts,
+            base.fleet,
         ),
         receiver=receiver,
+        store_watch=StoreWatch(base.fleet.nodes.node, base.fleet.problem, events.publisher),
     )
 
 
