@@ -126,3 +126,8 @@ def odd_digests(nodes: Sequence[StoredNode]) -> OddDigests | None:
         return None
     ((digest, _),) = counts.most_common(1)
     return OddDigests(digest, tuple(node for node in present if node.digest != digest))
+
+
+def name_taken(node: str) -> str:
+    """Return what is wrong where another node has the same name, and the way out."""
+    return f"another node is called {node!r}; give this one a name of its own in `node`, and start it again"

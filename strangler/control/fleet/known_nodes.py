@@ -6,7 +6,7 @@ from typing import Final
 
 from strangler import __version__
 from strangler.core.documents import NodeStatus
-from strangler.store.nodes import NodeReport, StoredNode, odd_digests
+from strangler.store.nodes import NodeReport, StoredNode, name_taken, odd_digests
 
 REPORT_EVERY_S: Final = 1.0
 
@@ -85,8 +85,3 @@ class KnownNodes:
             StoredNode(node.node, node.version, node.digest, node.heard_s + since_s, node.requests)
             for node in self._nodes
         ]
-
-
-def name_taken(node: str) -> str:
-    """Return what is wrong where another node has the same name, and the way out."""
-    return f"another node is called {node!r}; give this one a name of its own in `node`, and start it again"
