@@ -16,9 +16,10 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
-from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
+from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
 from strangler.control.fleet.shared_keys import SharedKeys
 from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
+from strangler.control.fleet.store_watch import StoreWatch
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -111,6 +112,7 @@ class ControlApp:
     ready: Readiness
     metrics: MetricsSource
     receiver: ReceiverServer | None
+    store_watch: StoreWatch
     _snapshot: Snapshot | None = None
 
     # 1. From start to end
@@ -156,6 +158,7 @@ class ControlApp:
             self.events.certificates,
             self.events.retire,
             *(() if self.receiver is None else (self.receiver,)),
+            *((self.store_watch,) if self.store.is_shared else ()),
         )
 
     async def close(self) -> None:
@@ -231,12 +234,13 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.store.problem or self.local.problem,
+                "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
                 "keys": None if self.keys is None else self.keys.problem,
+                "node": self.fleet.nodes.problem,
             },
             partial(route_status, self.shadow.table, self.links.totals),
             partial(self.history.recent, time.monotonic()),
@@ -249,6 +253,7 @@ class ControlApp:
             self.rollouts.short,
             self.recordings.status(),
             receiver_status(self.launch.receives_at, self.links.totals, self.settings),
+            self.fleet.nodes.status(self.fleet.leadership.leader),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -281,7 +286,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     events = _build_events(launch, base, approvals, check_keys)
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
-    reload = _build_reload(launch, followers, events, first_loads, climbs)
+    reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
     rollouts = RolloutKeeper(
         store,
@@ -322,7 +327,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
-        history=HistoryState(),
+        history=base.history,
         own=own,
         saver=TotalsSaver(links.totals, base.local, launch.run),
         tracing=base.tracing,
@@ -342,9 +347,21 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
-            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger, rollouts
+            reload,
+            links,
+            own,
+            store,
+            probe,
+            only,
+            shadow.table,
+            events.slow,
+            events.certificates,
+            ledger,
+            rollouts,
+            base.fleet,
         ),
         receiver=receiver,
+        store_watch=StoreWatch(base.fleet.nodes.node, base.fleet.problem, events.publisher),
     )
 
 
@@ -359,14 +376,15 @@ class _Base:
     workers: WorkerLinks
     own: OwnMetrics
     tracing: TracingState
+    history: HistoryState
 
 
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
-    local, shared = file_store(file_location(launch.folder)), launch.first.store
-    node = node_of(launch.first)
-    store = local if shared is None else open_store(_shared(launch, shared), node)
+    local, shared, history = file_store(file_location(launch.folder)), launch.first.store, HistoryState()
+    node = OwnNode(node_of(launch.first), launch.folder, launch.run, lambda: history.last_minute(time.monotonic()))
+    store = local if shared is None else open_store(_shared(launch, shared), node.name)
     return _Base(
         store=store,
         local=local,
@@ -375,6 +393,7 @@ def _build_base(launch: Launch) -> _Base:
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
+        history=history,
     )
 
 
@@ -434,6 +453,7 @@ def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> Receive
 
 def _build_reload(
     launch: Launch,
+    base: _Base,
     followers: Sequence[Follower],
     events: EventParts,
     first_loads: FirstLoadsKeeper,
@@ -448,6 +468,7 @@ def _build_reload(
         rejected=events.changes.rejected,
         first_loads=lambda: first_loads.known,
         effective=climbs.effective,
+        loaded=base.fleet.nodes.load,
     )
 
 
