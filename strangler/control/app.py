@@ -48,10 +48,10 @@ from strangler.core.settings import Settings
 from strangler.state import kill_switch
 from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
-from strangler.store import stored_ledger
-from strangler.store.events import outbox, stored_gates
-from strangler.store.evidence import stored_rollouts
-from strangler.store.evidence.tables import SCHEMA, upgrade
+from strangler.store.events import outbox
+from strangler.store.evidence.tables import upgrade
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store
 
 log = structlog.get_logger()
@@ -339,11 +339,7 @@ def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
     return _Base(
-        store=Store(
-            launch.folder / STORE,
-            SCHEMA + outbox.SCHEMA + stored_gates.SCHEMA + stored_ledger.SCHEMA + stored_rollouts.SCHEMA,
-            upgrade,
-        ),
+        store=FileStore(launch.folder / STORE, SCHEMA, upgrade),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),

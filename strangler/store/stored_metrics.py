@@ -1,11 +1,19 @@
 """The totals of all metrics in the store, so that counters go on when control is replaced."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from strangler.store.connection import Connection
 from strangler.store.meta import read_meta, write_meta
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS numbers (
+    instance TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL, vector TEXT NOT NULL,
+    PRIMARY KEY (instance, name, labels)
+) WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)

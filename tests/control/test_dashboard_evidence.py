@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from strangler.control.dashboard.cached_queries import EvidenceState
-from strangler.store.evidence.writing import SCHEMA
-from strangler.store.store import Store
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from tests.factories import route, settings
 
 
 async def test_so_many_answers_are_kept_and_no_more(tmp_path: Path) -> None:
     names = [f"r{number}" for number in range(80)]
-    store, evidence = Store(tmp_path / "strangler.db", SCHEMA), EvidenceState()
+    store, evidence = FileStore(tmp_path / "strangler.db", SCHEMA), EvidenceState()
     in_force = settings(routes=[route(name, prefix=f"/{name}") for name in names])
     for name in names:
         await evidence.readiness(store, in_force, name)

@@ -17,8 +17,9 @@ from strangler.core.settings import EvidenceSettings, Settings
 from strangler.ipc.messages import LedgerBatch, LedgerSum
 from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters
-from strangler.store import stored_ledger
-from strangler.store.store import Store, StoreError
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
+from strangler.store.store import StoreError
 from tests import factories as f
 from tests.control.control import in_force
 
@@ -44,7 +45,7 @@ class Kept:
         self.now = NOW
         self.workers = Workers()
         self.path = folder / "store.sqlite"
-        self.store = Store(self.path, stored_ledger.SCHEMA)
+        self.store = FileStore(self.path, SCHEMA)
         self.keeper = LedgerKeeper(self.store, self.workers, settings, lambda: self.now)
 
     def calls(self, endpoint: str = "GET /orders/{}") -> int:

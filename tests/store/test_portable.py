@@ -9,7 +9,7 @@ import pytest
 from strangler.store import stored_ledger
 from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts, tables
-from strangler.store.store import SCHEMA
+from strangler.store.schema import SCHEMA
 from tests.store.postgres import numbered, server, tables_of
 from tests.store.statements import statements
 

@@ -20,7 +20,9 @@ from strangler.store.events import outbox
 from strangler.store.events.event import Event
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.index import IndexState
-from strangler.store.evidence.writing import SCHEMA, set_state, store_findings
+from strangler.store.evidence.writing import set_state, store_findings
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store
 from tests.control.control import in_force
 from tests.factories import route, settings, shadow
@@ -56,7 +58,7 @@ def shadowed(gate: GateSettings = GATE) -> Settings:
 
 @pytest.fixture
 async def stored(tmp_path: Path) -> AsyncIterator[StoredEvidence]:
-    store = Store(tmp_path / "strangler.db", SCHEMA + outbox.SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", SCHEMA)
     own = OwnMetrics(TotalsState(), "own")
     publisher = EventPublisher(store, EventSinks(store, {}, own), own, "run", "//host/strangler")
     slow = SlowWatch(store, publisher, shadowed())

@@ -15,9 +15,10 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.control.totals import TotalsState
 from strangler.core.settings import EventSettings, KafkaSettings
-from strangler.store.events import outbox
 from strangler.store.events.event import Kind
 from strangler.store.events.outbox import Standing
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store
 from tests.control.control import in_force
 from tests.factories import settings
@@ -28,7 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path / "strangler.db", outbox.SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", SCHEMA)
     yield store
     await store.close()
 

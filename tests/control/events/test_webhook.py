@@ -21,6 +21,8 @@ from strangler.control.events.webhook import VARIABLE, SecretError, Webhook, sig
 from strangler.store.connection import Connection
 from strangler.store.events import outbox
 from strangler.store.events.event import Kind, event
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store
 from tests.served import served
 
@@ -56,7 +58,7 @@ async def hook() -> AsyncIterator[HookState]:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path / "strangler.db", outbox.SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", SCHEMA)
     await store.call(lambda connection: outbox.register(connection, ["webhook"]))
     yield store
     await store.close()

@@ -24,10 +24,11 @@ from strangler.ipc.messages import RolloutArm, RolloutBatch, RolloutCaller, Roll
 from strangler.state import kill_switch, rollout_file
 from strangler.state.files import STORE
 from strangler.store.connection import Connection
-from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts
-from strangler.store.evidence.tables import SCHEMA, upgrade
-from strangler.store.store import Store, StoreError
+from strangler.store.evidence.tables import upgrade
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
+from strangler.store.store import StoreError
 from tests.factories import route, settings
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Killed(BaseException):
     """The process was killed here."""
 
 
-class MortalStore(Store):
+class MortalStore(FileStore):
     """A store whose process may be killed around a write, and whose disk may be full."""
 
     is_full = False
@@ -89,8 +90,7 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        schema = SCHEMA + outbox.SCHEMA + stored_gates.SCHEMA + stored_rollouts.SCHEMA
-        self.store = MortalStore(self.folder / STORE, schema, upgrade)
+        self.store = MortalStore(self.folder / STORE, SCHEMA, upgrade)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None

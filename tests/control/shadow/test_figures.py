@@ -15,8 +15,9 @@ from strangler.store.evidence import reading, retention
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.stored_releases import name_release
-from strangler.store.evidence.writing import SCHEMA, set_state, store_findings
-from strangler.store.store import Store
+from strangler.store.evidence.writing import set_state, store_findings
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.times import utc_day
 from tests.control.control import in_force
 from tests.factories import route, settings
@@ -30,7 +31,7 @@ class FiguresRig:
 
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings(routes=[route("orders"), route("other")])
-        self.store = Store(folder / "strangler.db", SCHEMA)
+        self.store = FileStore(folder / "strangler.db", SCHEMA)
         self.figures = FiguresState(self.store, self.settings)
         self.index = IndexState()
 

@@ -15,9 +15,9 @@ from strangler.core.compare import Response
 from strangler.core.settings import EvidenceSettings, RouteSettings, TlsSettings
 from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from strangler.store.connection import Connection
-from strangler.store.events import outbox
 from strangler.store.evidence.stored_releases import current_release
-from strangler.store.evidence.writing import SCHEMA
+from strangler.store.file_store import FileStore
+from strangler.store.schema import SCHEMA
 from strangler.store.store import Store, StoreError
 from tests.certificates import make_ca
 from tests.control.control import in_force
@@ -30,8 +30,8 @@ IN_FORCE = settings(routes=[ORDERS])
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(tmp_path / "strangler.db", SCHEMA + outbox.SCHEMA)
+async def store(tmp_path: Path) -> AsyncIterator[FileStore]:
+    store = FileStore(tmp_path / "strangler.db", SCHEMA)
     yield store
     await store.close()
 
@@ -97,7 +97,7 @@ async def test_captures_in_hand_are_bounded_and_their_room_comes_back(
     await rig.parts.runner.close()
 
 
-async def test_lines_are_written_once_however_often_the_batch_is_tried(store: Store) -> None:
+async def test_lines_are_written_once_however_often_the_batch_is_tried(store: FileStore) -> None:
     rig = await begun(store, IN_FORCE)
 
     def authorize(action: int, word: str | None, *_: object) -> int:
