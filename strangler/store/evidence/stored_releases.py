@@ -12,6 +12,8 @@ from strangler.core.documents import ReleaseRow
 from strangler.core.releases import UNNAMED, ReleaseState
 from strangler.core.settings import RouteSettings
 from strangler.store.connection import Connection
+from strangler.store.evidence.turn import take_turn
+from strangler.store.topics import Topic, announce
 from strangler.store.upsert import greatest, least, replaced
 
 MAX_RELEASES: Final = 100
@@ -39,6 +41,8 @@ class Release:
     """When it became the current release, if it is."""
     era: str = ""
     """The mark of releases that `evidence reset` set aside; empty for all others."""
+    is_named: bool = False
+    """It was named by a person or a pipeline, not by a response; known before it is stored only."""
 
 
 def name_problem(name: str) -> str | None:
@@ -361,10 +365,12 @@ def set_aside_problem(name: str) -> str:
 
 def name_release(connection: Connection, route: str, name: str, now: float) -> str:
     """Make a release the current one while no proxy runs. Return the former one."""
+    take_turn(connection)
     former = current_release(connection, route)
     row = connection.execute("SELECT since FROM releases WHERE route = ? AND name = ?", (route, name)).fetchone()
     since = row[0] if row is not None and name == former else now
     save_releases(connection, [Release(route, name, now, now, True, since)])
+    announce(connection, Topic.RELEASES)
     return former
 
 
