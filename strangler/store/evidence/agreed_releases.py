@@ -5,8 +5,8 @@ a release that a header has named, if no node has seen the stored one for a whil
 during a rolling deploy keep the former one, until it is gone from both.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from strangler.core.releases import SETTLES_AFTER_S, UNNAMED
@@ -23,40 +23,54 @@ class ReleaseChange(NamedTuple):
     at: float
 
 
-class _Current(NamedTuple):
-    name: str
-    since: float
-    last_seen: float
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The rows of a node as they may be stored, what they change, and the current releases that it had not known."""
+
+    rows: Sequence[Release] = ()
+    changes: Sequence[ReleaseChange] = ()
+    others: Sequence[Release] = ()
 
 
-def agreed(connection: Connection, rows: Iterable[Release]) -> tuple[list[Release], list[ReleaseChange]]:
-    """Return the rows of this node as they may be stored, and what they change. To be called in a turn."""
+def agreed(connection: Connection, rows: Iterable[Release]) -> Agreement:
+    """Return which of a node's rows are current. To be called in a turn."""
     found: list[Release] = []
     changes: list[ReleaseChange] = []
+    others: list[Release] = []
     for row in rows:
-        stored = _stored(connection, row.route)
+        stored = _current(connection, row.route)
         if stored is not None and stored.name == row.name:
-            # the others know it as the current one; it stays so until another row takes its place
             found.append(replace(row, is_current=True, since=stored.since))
         elif row.is_current and (stored is None or _takes_over(row, stored)):
             found.append(row)
             changes.append(ReleaseChange(row.route, UNNAMED if stored is None else stored.name, row.name, row.since))
         else:
-            found.append(replace(row, is_current=False, since=0.0))
-    replaced = {(change.route, change.former) for change in changes}
-    return [
-        replace(row, is_current=False, since=0.0) if (row.route, row.name) in replaced else row for row in found
-    ], changes
+            found.append(_not_current(row))
+            others += [stored] if row.is_current and stored is not None else []
+    former = {(change.route, change.former) for change in changes}
+    return Agreement([_not_current(row) if (row.route, row.name) in former else row for row in found], changes, others)
 
 
-def _takes_over(row: Release, stored: _Current) -> bool:
+def _takes_over(row: Release, stored: Release) -> bool:
     if row.since < stored.since:
         return False
     return row.is_named or row.last_seen - stored.last_seen >= SETTLES_AFTER_S
 
 
-def _stored(connection: Connection, route: str) -> _Current | None:
+def _not_current(row: Release) -> Release:
+    return replace(row, is_current=False, since=0.0)
+
+
+def _current(connection: Connection, route: str) -> Release | None:
     row = connection.execute(
-        "SELECT name, since, last_seen FROM releases WHERE route = ? AND is_current = 1", (route,)
+        """SELECT route, name, first_seen, last_seen, is_current, since, era FROM releases
+        WHERE route = ? AND is_current = 1""",
+        (route,),
     ).fetchone()
-    return None if row is None else _Current(*row)
+    return None if row is None else Release(*row)
+
+
+def unused_names(connection: Connection, evicted: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return those of the releases that have to make room which are not the current ones, as other nodes see it."""
+    stored = ((route, name, _current(connection, route)) for route, name in evicted)
+    return [(route, name) for route, name, current in stored if current is None or current.name != name]

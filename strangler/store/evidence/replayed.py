@@ -22,8 +22,9 @@ from strangler.store.evidence.carry_over import id_at
 from strangler.store.evidence.findings import Finding, StoredDifference
 from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.journal import Journal
+from strangler.store.evidence.releases_state import ReleasesState
 from strangler.store.evidence.retention import drop_evidence
-from strangler.store.evidence.stored_releases import ReleasesState, load_releases, save_releases
+from strangler.store.evidence.stored_releases import load_releases, save_releases
 from strangler.store.evidence.turn import take_turn
 from strangler.store.evidence.writing import store_findings
 from strangler.times import rfc3339
