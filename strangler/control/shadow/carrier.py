@@ -1,7 +1,7 @@
 """The carrier of evidence: after the names of endpoints have changed, their history gets the new names.
 
-Of nodes that share a store the leader carries it over. The others name what they add by the same tree a moment later, so
-that the leader looks again now and then.
+Of nodes that share a store the leader carries it over. The others name what they add by the same tree a moment later,
+so that the leader looks again now and then.
 """
 
 import asyncio

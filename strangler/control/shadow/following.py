@@ -1,4 +1,4 @@
-"""The following of other nodes: what they have stored about stops, releases and resets reaches the memory of this one."""
+"""The following of other nodes: stops, releases and resets that they have stored reach the memory of this one."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
 """The stops in force, of routes whose shadowing has stopped by itself.
 
-A stop is that of some settings of a route. With a store of this node alone it ends with the run of the proxy. Nodes that
-share a store share the stops of equal settings: they hold for all of them, and outlast the restart of any.
+A stop is that of some settings of a route. With a store of this node alone it ends with the run of the proxy. Nodes
+that share a store share the stops of equal settings: they hold for all of them, and outlast the restart of any.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class ShadowStops:
-    """Owns the stops, and their changes that are not stored yet. `run`: that of the proxy; None: the store is shared."""
+    """Owns the stops, and their changes that are not stored yet. `run`: of the proxy; None: the store is shared."""
 
     def __init__(self, run: str | None) -> None:
         self._run = run
