@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from socket import gethostname
 
 import structlog
 
@@ -17,6 +17,7 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
+from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -72,18 +73,13 @@ class Launch:
     """Where the receiver listens; empty: there is none."""
 
 
-class Running(Protocol):
-    """A part that runs until it is cancelled."""
-
-    async def run(self) -> None: ...
-
-
 @dataclass(slots=True)
 class ControlApp:
     """All of control except its sockets."""
 
     launch: Launch
     store: Store
+    fleet: FleetParts
     links: LinksState
     server: LinkServer
     workers: WorkerLinks
@@ -132,6 +128,7 @@ class ControlApp:
         """The parts that run as long as this process."""
         return (
             self.reload,
+            *self.fleet.running,
             self.saver,
             self.ledger,
             self.rollouts,
@@ -159,6 +156,7 @@ class ControlApp:
             self._save,
             self.rollouts.close,
             self.ledger.close,
+            *self.fleet.closing,
             self.store.close,
         )
         async with AsyncExitStack() as stack:
@@ -296,6 +294,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     return ControlApp(
         launch=launch,
         store=store,
+        fleet=base.fleet,
         links=links,
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
@@ -329,6 +328,7 @@ class _Base:
     """The parts that need no other part."""
 
     store: Store
+    fleet: FleetParts
     links: LinksState
     workers: WorkerLinks
     own: OwnMetrics
@@ -338,8 +338,10 @@ class _Base:
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
+    store = FileStore(launch.folder / STORE, SCHEMA, upgrade)
     return _Base(
-        store=FileStore(launch.folder / STORE, SCHEMA, upgrade),
+        store=store,
+        fleet=assemble_fleet(launch.first.store, launch.first.node or gethostname(), store),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from strangler.store import leader, meta, requests, stored_ledger, stored_metrics, topics
+from strangler.store import leader, meta, nodes, requests, stored_ledger, stored_metrics, topics
 from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts, tables
 
@@ -18,6 +18,7 @@ SCHEMA: Final = "".join(
         topics.SCHEMA,
         requests.SCHEMA,
         leader.SCHEMA,
+        nodes.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""
