@@ -39,6 +39,7 @@ from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.fleet import shared_fleet
 from strangler.control.shadow.route_status import route_status
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
@@ -135,6 +136,8 @@ class ControlApp:
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
+            self.shadow.follower,
+            self.shadow.pruner,
             self.figures,
             self.events.publisher,
             self.events.ready,
@@ -353,10 +356,11 @@ def _build_shadow(
     launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper, rollouts: RolloutKeeper
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
-    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
-    settings = launch.in_force.settings
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing, events.slow.forget)
+    settings, node = launch.in_force.settings, launch.first.node or gethostname()
+    fleet = shared_fleet(base.fleet, node) if base.store.is_shared else None
     return assemble_shadow(
-        launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree
+        launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree, fleet=fleet
     )
 
 

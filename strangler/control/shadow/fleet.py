@@ -1,11 +1,14 @@
 """The other nodes that share the store, as shadows need them."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from strangler.control.fleet.fleet_parts import FleetParts
 from strangler.control.fleet.leadership import Leadership, SoleLeadership
 from strangler.control.fleet.store_clock import StoreClock
+from strangler.store.evidence.ulid import ulid
 from strangler.store.store import Store
 from strangler.store.topics import Topic
 
@@ -44,3 +47,8 @@ class ShadowFleet:
     def alone(cls, store: Store) -> "ShadowFleet":
         """Return the fleet of a node that shares its store with no other."""
         return cls(SoleLeadership(store), StoreClock(), NoFeed())
+
+
+def shared_fleet(parts: FleetParts, node: str) -> ShadowFleet:
+    """Return the fleet that a node is one of."""
+    return ShadowFleet(parts.leadership, parts.clock, parts.feed, Sender(node, ulid(time.time())))

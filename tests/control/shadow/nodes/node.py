@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from strangler.control.fleet.feed import ChangeFeed, FeedReader
+from strangler.control.fleet.feed import ChangeFeed
+from strangler.control.fleet.feed_reader import FeedReader
 from strangler.control.fleet.leadership import SoleLeadership
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.shadow.assembly import ShadowParts
