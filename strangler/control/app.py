@@ -367,7 +367,7 @@ def _build_shadow(
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
     listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing, events.slow.forget)
-    settings, node = launch.in_force.settings, launch.first.node or gethostname()
+    settings, node = launch.in_force.settings, node_of(launch.first)
     fleet = shared_fleet(base.fleet, node) if base.store.is_shared else None
     return assemble_shadow(
         launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree, fleet=fleet

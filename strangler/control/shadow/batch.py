@@ -62,6 +62,15 @@ class Batch:
         return not (self.findings or self.changes or self.releases or self.evicted or self.is_prune_due)
 
 
+def halves(batch: Batch) -> list[Batch]:
+    """Return the parts of a batch that the store has refused, to be tried one after the other, for what it cannot take
+    is in one of them. Their numbers are to be set."""
+    findings, middle = batch.findings, len(batch.findings) // 2
+    rest = replace(batch, findings=[], changes=[], releases=[], evicted=[])
+    parts = [replace(rest, findings=findings[:middle]), replace(rest, findings=findings[middle:])]
+    return [part for part in (replace(batch, findings=[]), *parts) if not part.is_empty]
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """The outcome of a batch, once it is stored."""

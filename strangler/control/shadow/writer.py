@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from strangler.control.shadow.batch import Batch, BatchWriter, Replayed, Written
+import structlog
+
+from strangler.control.shadow.batch import Batch, BatchWriter, Replayed, Written, halves
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.fleet import ShadowFleet
 from strangler.control.shadow.listener import EvidenceListener
@@ -25,12 +27,16 @@ from strangler.store.evidence.replayed import of_release
 from strangler.store.evidence.resets import load_resets
 from strangler.store.evidence.stopped_routes import load_stops
 from strangler.store.evidence.stored_releases import load_releases
-from strangler.store.store import Store, StoreError
+from strangler.store.store import InDoubtError, Store, StoreError
+
+log = structlog.get_logger()
 
 STORE_EVERY_S = 0.5
 PRUNE_EVERY_S = 600.0
 MAX_FINDINGS: Final = 1000
 """The most findings of a batch if several nodes share the store: each gets its turn soon, and no batch takes long."""
+MAX_REFUSALS: Final = 3
+"""How often a batch is tried that a store refuses, which may only have preferred another transaction."""
 REPLAY_TRIES: Final = 3
 """How often findings of a replay are tried if several nodes share the store, whose response may be lost."""
 REPLAY_PAUSE_S: Final = 1.0
@@ -69,6 +75,9 @@ class FindingWriter:
         self._batches = BatchWriter(store.folder, index, stops.all, listener, fleet.clock.now, fleet.sender)
         self._batch: Batch | None = None
         """The batch that may be stored already, or not: it is tried until that is known."""
+        self._parts: list[Batch] = []
+        """The parts of a batch that the store has refused."""
+        self._refusals = 0
         self._numbers = {False: 0, True: 0}
         """The numbers of the last batch of shadows and of replays."""
         self._storing = asyncio.Lock()
@@ -238,8 +247,8 @@ class FindingWriter:
     async def _store_pending(self) -> bool:
         """Write the batch that is in doubt, if there is one, and then all that waits."""
         while True:
-            was_in_doubt = self._batch is not None
-            batch = self._batch or self._next_batch()
+            was_in_doubt = self._batch is not None or bool(self._parts)
+            batch = self._batch or self._next_part() or self._next_batch()
             if batch.is_empty and self.problem is None:
                 return True
             self._batch = batch
@@ -247,8 +256,9 @@ class FindingWriter:
                 written = await self._store.call(partial(self._batches.write, batch=batch))
             except StoreError as error:
                 self.fail(f"the store: {error}")
+                self._note_refusal(batch, error)
                 return False
-            self._batch = None
+            self._batch, self._refusals = None, 0
             self._settle(batch, written)
             if batch.is_prune_due:
                 self._pruned = time.monotonic()
@@ -256,6 +266,32 @@ class FindingWriter:
                 self.problem = None
             if not was_in_doubt and len(batch.findings) < MAX_FINDINGS:
                 return True
+
+    def _next_part(self) -> Batch | None:
+        if not self._parts:
+            return None
+        return replace(self._parts.pop(0), number=self._next_number(is_replay=False))
+
+    def _note_refusal(self, batch: Batch, error: StoreError) -> None:
+        """Divide a batch that a shared store refuses, though it works: what it cannot take must not keep back the rest.
+
+        A store of this node alone that refuses something has a problem, which somebody solves.
+        """
+        if not self.is_shared or self._store.problem is not None or isinstance(error, InDoubtError):
+            self._refusals = 0
+            return
+        self._refusals += 1
+        if self._refusals < MAX_REFUSALS:
+            return
+        self._batch, self._refusals = None, 0
+        parts = halves(batch)
+        if len(parts) > 1:
+            self._parts = [*parts, *self._parts]
+            return
+        log.error("evidence.refused", reason=str(error), findings=[finding.id for finding in batch.findings])
+        self._pending.let_go(batch.findings)
+        for finding in batch.findings:
+            self._counters.count_dropped(finding.route, "failed")
 
     def _settle(self, batch: Batch, written: Written) -> None:
         """Follow a batch that is stored."""

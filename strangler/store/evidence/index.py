@@ -22,6 +22,9 @@ MAX_SAMPLE_COUNTS: Final = 50_000
 _Sampled = tuple[str, str, Source]
 """A signature, its release and its source, which have samples of their own."""
 
+MAX_KEY_BYTES: Final = 1500
+"""The most bytes of a text that is part of a table's key: PostgreSQL's indexes take rows of 2,700 bytes."""
+
 _MAX_SIGNATURES = 2000
 """The limit of one route; further ones are counted under one name for each severity."""
 _MAX_SETS = 5000
@@ -141,7 +144,8 @@ class IndexState:
     def kept(self, finding: Finding) -> Kept:
         """Return the finding as it is counted."""
         route, endpoint = finding.route, finding.endpoint
-        if not self._is_among(self._endpoints.setdefault(route, set()), endpoint, _MAX_ENDPOINTS):
+        known = self._endpoints.setdefault(route, set())
+        if not _fits(endpoint) or not self._is_among(known, endpoint, _MAX_ENDPOINTS):
             endpoint = f"{endpoint.partition(' ')[0]} {FOLDED}"
         differences, accepted = self._known(route, finding.differences), self._known(route, finding.accepted)
         accepted = {name: seen for name, seen in accepted.items() if name not in differences}
@@ -181,6 +185,16 @@ class IndexState:
         known.add(name)
         self._added.append((known, name))
         return True
+
+
+def _fits(text: str) -> bool:
+    """Return whether a text may be part of a key."""
+    return len(text) <= MAX_KEY_BYTES // 4 or len(text.encode()) <= MAX_KEY_BYTES
+
+
+def key_text(text: str) -> str:
+    """Return a text as it may be part of a key: a very long one is cut."""
+    return text if _fits(text) else text.encode()[: MAX_KEY_BYTES - 3].decode(errors="ignore") + FOLDED
 
 
 def _folded(route: str, seen: StoredDifference) -> StoredDifference:

@@ -41,13 +41,15 @@ class LossyProxy:
 
     def _pass_on(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._server_port)) as server, suppress(OSError):
+            is_reader = False
             while not self._is_closed.is_set():
                 for source in select([client, server], [], [], 0.05)[0]:
                     data = source.recv(1 << 16)
                     if not data:
                         return
                     (server if source is client else client).sendall(data)
-                    if source is client and b"COMMIT" in data and self._to_lose:
+                    is_reader = is_reader or b" reader" in data[:500]  # the name of the connection
+                    if source is client and b"COMMIT" in data and self._to_lose and not is_reader:
                         self._to_lose -= 1
                         self.lost += 1
                         server.recv(1 << 16)  # it has committed
