@@ -41,6 +41,7 @@ from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.fleet import shared_fleet
 from strangler.control.shadow.route_status import route_status
 from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
@@ -150,6 +151,8 @@ class ControlApp:
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
+            self.shadow.follower,
+            self.shadow.pruner,
             self.figures,
             self.events.publisher,
             self.events.ready,
@@ -428,8 +431,9 @@ def _build_shadow(
     check_keys: Callable[[], object],
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
-    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
-    settings = launch.in_force.settings
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing, events.slow.forget)
+    settings, node = launch.in_force.settings, node_of(launch.first)
+    fleet = shared_fleet(base.fleet, node) if base.store.is_shared else None
     return assemble_shadow(
         launch.run,
         settings,
@@ -439,6 +443,7 @@ def _build_shadow(
         listeners,
         tree=lambda: ledger.tree,
         check_keys=check_keys,
+        fleet=fleet,
     )
 
 
