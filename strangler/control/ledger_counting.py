@@ -18,8 +18,8 @@ class HeldBatches:
     def __init__(self) -> None:
         self._batches: dict[str, dict[int, LedgerBatch]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._batches)
+    def __len__(self) -> int:
+        return sum(map(len, self._batches.values()))
 
     def add(self, instance: str, batch: LedgerBatch) -> None:
         """Hold a batch. Without room those of the worker that has waited longest are dropped."""

@@ -88,6 +88,12 @@ def first_batches(connection: Connection) -> list[StoredBatch]:
     return [StoredBatch(batch, instance, number, bytes(content)) for batch, instance, number, content in rows]
 
 
+def has_later(connection: Connection, node: str, batch: int) -> bool:
+    """Return whether batches of a node wait after the one of this id."""
+    row = connection.execute("SELECT 1 FROM ledger_batches WHERE node = ? AND id > ? LIMIT 1", (node, batch)).fetchone()
+    return row is not None
+
+
 def drop_batches(connection: Connection, batches: Sequence[int]) -> None:
     """Forget batches by their ids, in the transaction that stores the ledger with them."""
     connection.executemany("DELETE FROM ledger_batches WHERE id = ?", [(batch,) for batch in batches])

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from strangler.store import meta, requests, stored_ledger, stored_metrics, topics
+from strangler.store import ledger_batches, ledger_changes, meta, requests, stored_ledger, stored_metrics, topics
 from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts, tables
 
@@ -14,6 +14,8 @@ SCHEMA: Final = "".join(
         outbox.SCHEMA,
         stored_gates.SCHEMA,
         stored_ledger.SCHEMA,
+        ledger_batches.SCHEMA,
+        ledger_changes.SCHEMA,
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
         requests.SCHEMA,
