@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from strangler.store import ledger_batches, ledger_changes, meta, requests, stored_ledger, stored_metrics, topics
+from strangler.store import (
+    leader,
+    ledger_batches,
+    ledger_changes,
+    meta,
+    requests,
+    stored_ledger,
+    stored_metrics,
+    topics,
+)
 from strangler.store.events import outbox, stored_gates
 from strangler.store.evidence import stored_rollouts, tables
 
@@ -19,6 +28,7 @@ SCHEMA: Final = "".join(
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
         requests.SCHEMA,
+        leader.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""

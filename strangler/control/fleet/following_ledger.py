@@ -1,4 +1,4 @@
-"""The ledger at a node that does not lead: its workers' batches go into the store, and a copy of the ledger comes out."""
+"""The ledger at a node that does not lead: its workers' batches go into the store, from which a copy comes."""
 
 import time
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def worker_name(node: str, instance: str) -> str:
 
 
 def at_the_store(batch: LedgerBatch, ahead_s: float) -> LedgerBatch:
-    """Return a batch with the times of its calls as the store's clock had them; it is `ahead_s` ahead of this host's."""
+    """Return a batch with the times of its calls by the store's clock, which is `ahead_s` ahead of this host's."""
     if abs(ahead_s) < MIN_AHEAD_S:
         return batch
     return replace(batch, sums=[replace(each, at=each.at + ahead_s) for each in batch.sums])

@@ -13,6 +13,7 @@ from strangler.control.ledger_home import NO_LEDGER, LedgerAwayError, LedgerOffE
 from strangler.core.documents import LedgerImportedDocument, LedgerImportRequest
 from strangler.ledger.actions import LedgerError
 from strangler.store import requests
+from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.store import Store, StoreError
 
@@ -98,7 +99,7 @@ class LedgerRequests:
     async def _give_up(self, name: str, leader: str | None) -> LedgerResponse:
         """Withdraw a request; return its response if the leader was quicker. Raises LedgerAwayError."""
 
-        def withdraw(connection: requests.Connection) -> bytes | None:
+        def withdraw(connection: Connection) -> bytes | None:
             return None if requests.withdraw(connection, KIND, name) else requests.response_to(connection, name)
 
         try:

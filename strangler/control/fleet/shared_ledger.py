@@ -1,7 +1,7 @@
 """The ledger of nodes that share a store. The one that leads owns it; the others add to it, and read it.
 
-Batches of this node's workers are held until they are stored: in the ledger by the leader, beside it by the others. So a
-node that begins or ends to lead loses none, and the number of a batch tells the leader whether it was counted.
+Batches of this node's workers are held until they are stored: in the ledger by the leader, beside it by the others. So
+a node that begins or ends to lead loses none, and the number of a batch tells the leader whether it was counted.
 """
 
 import asyncio
@@ -195,7 +195,7 @@ class SharedLedger:
             await self._following.load()
 
     def _end_leading(self) -> None:
-        """Own the ledger no longer. It is shown until the stored one was read: what it has not stored does not count."""
+        """Own the ledger no longer. It is read until the stored one is there: what it has not stored does not count."""
         if self._leading is not None:
             node = self._node
             self._following = FollowingLedger(node.store, node.clock, node.name, self._leading.state)
