@@ -49,7 +49,7 @@ class WithdrawnError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Inbox:
-    """What waits in the store for the leader."""
+    """The work that waits in the store for the leader."""
 
     batches: Sequence[StoredBatch]
     is_rest_own: bool
@@ -60,7 +60,7 @@ class _Inbox:
 
 @dataclass(frozen=True, slots=True)
 class _Effect:
-    """What a step has done in memory, and what its transaction has to do beside saving the ledger."""
+    """The effect of a step, but for the ledger: what its transaction has to do beside saving that."""
 
     batches: Sequence[int]
     responses: Sequence[tuple[str, bytes]]

@@ -35,7 +35,7 @@ class LedgerOrder(msgspec.Struct, frozen=True):
 
 
 class LedgerResponse(msgspec.Struct, frozen=True):
-    """What became of it: `done` or `imported`, or why nothing was changed."""
+    """The outcome of a request: `done` or `imported`, or why nothing was changed."""
 
     done: str = ""
     imported: LedgerImportedDocument | None = None
