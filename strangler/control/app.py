@@ -17,6 +17,7 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.ledger_assembly import assemble_ledger
 from strangler.control.fleet.shared_keys import SharedKeys
 from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
 from strangler.control.fleet.store_watch import StoreWatch
@@ -240,6 +241,7 @@ class ControlApp:
                 "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
+                "ledger": self.ledger.problem,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
                 "keys": None if self.keys is None else self.keys.problem,
@@ -299,7 +301,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         put_in_force=reload.put_percents,
         has_successor=lambda: processes.has_successor,
     )
-    ledger = LedgerKeeper(store, workers, settings)
+    ledger = assemble_ledger(launch.run, node_of(launch.first), store, base.fleet, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts, check_keys)
     if keys is not None:
         keys.follow([shadow.runner.take_key, events.sinks.take_key, approvals.take_key])
