@@ -17,9 +17,9 @@ class StoreClock:
         self._monotonic = monotonic
         self._base: float | None = None
 
-    def set(self, now: float) -> None:
-        """Set the clock: `now` is the Unix time of the database, just read."""
-        self._base = now - self._monotonic()
+    def set(self, now: float, read_at: float | None = None) -> None:
+        """Set the clock: `now` is the Unix time of the database, read at the monotonic time `read_at`, or just now."""
+        self._base = now - (self._monotonic() if read_at is None else read_at)
 
     def now(self) -> float:
         """Return Unix time, in seconds."""
