@@ -71,7 +71,7 @@ class FleetRolloutKeeper(RolloutViews):
 
     `put_in_force` makes the percents of `ClimbsState.effective` those of all workers, and returns the generation that
     has them. `now` returns the store's time. `hold` returns why nothing may climb now, as a leader finds it.
-    `has_successor`: whether a new program is being started at this node.
+    `has_successor`: whether a new program is being started at this node. `wait_s`: how long a command waits.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class FleetRolloutKeeper(RolloutViews):
         now: Callable[[], float],
         hold: Callable[[Connection], str | None] = lambda _: None,
         has_successor: Callable[[], bool] = lambda: False,
+        wait_s: float = WAIT_S,
     ) -> None:
         super().__init__(climbs, self._why_nothing_is_stored)
         self._store = store
@@ -95,6 +96,7 @@ class FleetRolloutKeeper(RolloutViews):
         self._publisher = publisher
         self._own = own
         self._node = node
+        self._wait_s = wait_s
         self._now = now
         self._hold = hold
         self._requests = RolloutRequests(store, node, run, now)
@@ -115,7 +117,8 @@ class FleetRolloutKeeper(RolloutViews):
         self._climbs.adopt(self._climbs.settings, self._now())
         with suppress(TimeoutError):
             async with asyncio.timeout(START_S):
-                await self._follow()
+                await _unless_away(self._follow())
+        self._note_unknown()
 
     async def run(self) -> None:
         """Follow the rollouts until cancelled."""
@@ -254,16 +257,16 @@ class FleetRolloutKeeper(RolloutViews):
         content = CommandRequest(route, command, actor, why, percent, announced_at)
         encoded = msgspec.json.encode(content)
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await self._store.call(
                     lambda connection: ask_leader(connection, self._node, COMMAND, name, encoded, now)
                 )
         except (StoreError, TimeoutError) as error:
             if event not in GOES_ANYWAY:
-                raise StoreError(str(error) or f"it takes longer than {WAIT_S:g} s") from error
+                raise StoreError(str(error) or f"it takes longer than {self._wait_s:g} s") from error
             return self._follow_alone(content, name, event)
         self._hint.set()
-        response = await self._response(name, WAIT_S)
+        response = await self._response(name, self._wait_s)
         if response is None and event in GOES_ANYWAY:
             self._hold_down(content, name, event, NO_LEADER)
             return self.find(route)
@@ -295,11 +298,11 @@ class FleetRolloutKeeper(RolloutViews):
         if one has followed it just now."""
         is_withdrawn: bool | None = None
         with suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 is_withdrawn = await self._store.call(lambda connection: withdraw(connection, COMMAND, name))
         if is_withdrawn:
             raise NotFollowedError(f"{NO_LEADER}; {content.command} was withdrawn, so it will not be followed")
-        found = None if is_withdrawn is None else await self._response(name, WAIT_S)
+        found = None if is_withdrawn is None else await self._response(name, self._wait_s)
         if found is None:
             raise NotFollowedError(
                 f"the store went away meanwhile: {content.command} is followed within {WAIT_S:g} s, or not at all;"
