@@ -34,6 +34,8 @@ from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState
+from strangler.control.rollout.fleet_hold import why_held
+from strangler.control.rollout.fleet_keeper import FleetRolloutKeeper
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
@@ -52,6 +54,9 @@ from strangler.store.evidence.access import file_location
 from strangler.store.location import StoreLocation
 from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
+from strangler.store.topics import Topic
+
+AnyRolloutKeeper = RolloutKeeper | FleetRolloutKeeper
 
 log = structlog.get_logger()
 
@@ -95,7 +100,7 @@ class ControlApp:
     checks: HealthChecks
     first_loads: FirstLoadsKeeper
     ledger: LedgerKeeper
-    rollouts: RolloutKeeper
+    rollouts: AnyRolloutKeeper
     recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
@@ -267,14 +272,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
     reload = _build_reload(launch, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
-    rollouts = RolloutKeeper(
-        store,
-        events.publisher,
-        own,
-        climbs,
-        put_in_force=reload.put_percents,
-        has_successor=lambda: processes.has_successor,
-    )
+    rollouts = _build_rollouts(launch, base, events, climbs, reload, processes)
     ledger = LedgerKeeper(store, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts)
     recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
@@ -360,7 +358,7 @@ def _shared(launch: Launch, url: str) -> StoreLocation:
 
 
 def _build_shadow(
-    launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper, rollouts: RolloutKeeper
+    launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper, rollouts: AnyRolloutKeeper
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
     listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
@@ -398,19 +396,55 @@ def _build_reload(
     )
 
 
+def _build_rollouts(
+    launch: Launch,
+    base: _Base,
+    events: EventParts,
+    climbs: ClimbsState,
+    reload: ReloadState,
+    processes: ProcessesState,
+) -> AnyRolloutKeeper:
+    if not base.store.is_shared:
+        return RolloutKeeper(
+            base.store,
+            events.publisher,
+            base.own,
+            climbs,
+            put_in_force=reload.put_percents,
+            has_successor=lambda: processes.has_successor,
+        )
+    leadership, now, feed = base.fleet.leadership, base.fleet.clock.now, base.fleet.feed
+    keeper = FleetRolloutKeeper(
+        base.store,
+        leadership,
+        events.publisher,
+        base.own,
+        climbs,
+        put_in_force=reload.put_percents,
+        node=node_of(launch.first),
+        run=f"{launch.run}-{time.time_ns()}",
+        now=now,
+        hold=lambda connection: why_held(connection, now()),
+        has_successor=lambda: processes.has_successor,
+    )
+    feed.subscribe(Topic.ROLLOUTS, keeper.hint)
+    feed.subscribe(Topic.REQUESTS, keeper.hint_leader)
+    return keeper
+
+
 def _build_server(
     base: _Base,
     events: EventParts,
     shadow: ShadowParts,
     ledger: LedgerKeeper,
-    rollouts: RolloutKeeper,
+    rollouts: AnyRolloutKeeper,
     recordings: RecordingKeeper,
 ) -> LinkServer:
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)
     return LinkServer(base.workers, base.own, listeners)
 
 
-def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: RolloutKeeper) -> Operator:
+def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: AnyRolloutKeeper) -> Operator:
     listeners: list[KillSwitchListener] = [base.workers, shadow.runner, rollouts]
     turned = events.changes.kill_switch_turned
     return Operator(base.store, base.links, shadow.table, shadow.switch, listeners, publish_turn=turned)

@@ -19,7 +19,7 @@ from strangler.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Waiting:
     """A request that waits for the store. `at`: Unix time of the store's clock."""
 
     kind: str
@@ -47,18 +47,18 @@ class RolloutRequests:
         self._node = node
         self._run = run
         self._now = now
-        self._urgent: list[_Asked] = []
+        self._urgent: list[_Waiting] = []
         self._pairs: dict[str, _TimedPairs] = {}
-        self._batch: Sequence[_Asked] = ()
+        self._batch: Sequence[_Waiting] = ()
         self._number = 1
 
     def add(self, kind: str, name: str, content: msgspec.Struct) -> None:
         """Ask the leader with the next `send`, and have it look at once."""
-        self._urgent.append(_Asked(kind, name, msgspec.json.encode(content), self._now()))
+        self._urgent.append(_Waiting(kind, name, msgspec.json.encode(content), self._now()))
 
     def has(self, name: str) -> bool:
         """Return whether the request of a name may not be in the store yet."""
-        return any(asked.name == name for asked in (*self._batch, *self._urgent))
+        return any(waiting.name == name for waiting in (*self._batch, *self._urgent))
 
     def observe(self, group: str, since: float, legacy_s: float, candidate_s: float) -> None:
         """Note how long the same request took at both arms, at the position that began at `since`."""
@@ -77,18 +77,20 @@ class RolloutRequests:
             await self._store.call(partial(self._write, self._number, self._batch, self._now()))
             self._batch, self._number = (), self._number + 1
 
-    def _write(self, number: int, batch: Sequence[_Asked], now: float, connection: Connection) -> None:
+    def _write(self, number: int, batch: Sequence[_Waiting], now: float, connection: Connection) -> None:
         if not is_new_batch(connection, f"{self._node} rollouts", self._run, number, now):
             return
-        for asked in batch:
-            is_urgent = asked.kind != COUNTS
-            ask_leader(connection, self._node, asked.kind, asked.name, asked.content, asked.at, is_urgent=is_urgent)
+        for waiting in batch:
+            is_urgent = waiting.kind != COUNTS
+            ask_leader(
+                connection, self._node, waiting.kind, waiting.name, waiting.content, waiting.at, is_urgent=is_urgent
+            )
 
-    def _collected(self, climbs: Sequence[ClimbState]) -> Sequence[_Asked]:
+    def _collected(self, climbs: Sequence[ClimbState]) -> Sequence[_Waiting]:
         batch, self._urgent = self._urgent, []
         counted = {climb.group: step for climb in climbs if (step := self._counted(climb)) is not None}
         if counted:
-            batch.append(_Asked(COUNTS, "", msgspec.json.encode(CountsRequest(counted)), self._now()))
+            batch.append(_Waiting(COUNTS, "", msgspec.json.encode(CountsRequest(counted)), self._now()))
         return batch
 
     def _counted(self, climb: ClimbState) -> CountedStep | None:

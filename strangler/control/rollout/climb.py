@@ -86,11 +86,11 @@ class ClimbState:
     is_zeroed: bool = False
     """Whether the queue has an open breaker: nothing goes to the candidate, whatever the position says."""
     notes: tuple[str, ...] = ()
-    """In a fleet: what a person should know of it at this node."""
+    """The things that a person should know of it at this node of a fleet."""
     cap: float | None = None
-    """In a fleet: the most that this node gives to the candidate, until the leader has followed what it was asked."""
+    """The most that this node of a fleet gives to the candidate, until the leader has followed a request of it."""
     held: str = ""
-    """In a fleet: why nothing climbs now."""
+    """Why nothing climbs in a fleet now."""
 
     @property
     def plan(self) -> RolloutSettings:

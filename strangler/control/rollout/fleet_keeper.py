@@ -47,7 +47,7 @@ from strangler.store.errors import DatabaseError
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.ulid import ulid
 from strangler.store.requests import ask_leader, response_to, withdraw
-from strangler.store.store import Store, StoreError
+from strangler.store.store import InDoubtError, Store, StoreError
 
 TICK_EVERY_S: Final = 1.0
 READ_EVERY_S: Final = 5.0
@@ -55,8 +55,8 @@ READ_EVERY_S: Final = 5.0
 PRUNE_EVERY_S: Final = 600.0
 POLL_EVERY_S: Final = 0.1
 """How often a command looks for its response."""
-START_S: Final = 2.0
-"""How long a start waits for the store."""
+RESPONSE_S: Final = 1.0
+"""How long the response to a command that was taken is looked for: it is there, if the store is."""
 NO_LEADER: Final = "no node leads at the moment; one does within 10 s"
 
 log = structlog.get_logger()
@@ -113,11 +113,8 @@ class FleetRolloutKeeper(RolloutViews):
     # 1. From start to end
 
     async def restore(self) -> None:
-        """Begin with the percents in force, and with the stored positions if the store can be read soon."""
+        """Begin with the percents in force, until the store was read."""
         self._climbs.adopt(self._climbs.settings, self._now())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_S):
-                await _unless_away(self._follow())
         self._note_unknown()
 
     async def run(self) -> None:
@@ -132,6 +129,11 @@ class FleetRolloutKeeper(RolloutViews):
     def hint(self) -> None:
         """Look at once: something was stored, or asked of the leader."""
         self._hint.set()
+
+    def hint_leader(self) -> None:
+        """Look at once if this node leads: the leader was asked for something."""
+        if self._leadership.holds:
+            self._hint.set()
 
     async def tick(self) -> None:
         """Hand over what was asked, lead if this node does, and follow what is stored."""
@@ -257,14 +259,12 @@ class FleetRolloutKeeper(RolloutViews):
         content = CommandRequest(route, command, actor, why, percent, announced_at)
         encoded = msgspec.json.encode(content)
         try:
-            async with asyncio.timeout(self._wait_s):
-                await self._store.call(
-                    lambda connection: ask_leader(connection, self._node, COMMAND, name, encoded, now)
-                )
-        except (StoreError, TimeoutError) as error:
-            if event not in GOES_ANYWAY:
-                raise StoreError(str(error) or f"it takes longer than {self._wait_s:g} s") from error
-            return self._follow_alone(content, name, event)
+            await self._store.call(lambda connection: ask_leader(connection, self._node, COMMAND, name, encoded, now))
+        except StoreError as error:
+            if event in GOES_ANYWAY:
+                return self._follow_alone(content, name, event)
+            if not isinstance(error, InDoubtError):
+                raise
         self._hint.set()
         response = await self._response(name, self._wait_s)
         if response is None and event in GOES_ANYWAY:
@@ -297,12 +297,11 @@ class FleetRolloutKeeper(RolloutViews):
         """Withdraw a command that no leader has followed in time, and say so by NotFollowedError; return the response
         if one has followed it just now."""
         is_withdrawn: bool | None = None
-        with suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(self._wait_s):
-                is_withdrawn = await self._store.call(lambda connection: withdraw(connection, COMMAND, name))
+        with suppress(StoreError):
+            is_withdrawn = await self._store.call(lambda connection: withdraw(connection, COMMAND, name))
         if is_withdrawn:
             raise NotFollowedError(f"{NO_LEADER}; {content.command} was withdrawn, so it will not be followed")
-        found = None if is_withdrawn is None else await self._response(name, self._wait_s)
+        found = None if is_withdrawn is None else await self._response(name, RESPONSE_S)
         if found is None:
             raise NotFollowedError(
                 f"the store went away meanwhile: {content.command} is followed within {WAIT_S:g} s, or not at all;"

@@ -39,7 +39,7 @@ MAX_REQUESTS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class LeaderView:
-    """What the leader's node knows beside the store. `now`: Unix time of the store's clock."""
+    """The facts that the leader's node knows beside the store. `now`: Unix time of the store's clock."""
 
     settings: Settings
     kill_switch: KillSwitchState
@@ -51,7 +51,7 @@ class LeaderView:
 
 @dataclass(slots=True)
 class Led:
-    """What a step has stored, for what follows its commit."""
+    """The results of a step, for what follows its commit."""
 
     events: list[Event] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)

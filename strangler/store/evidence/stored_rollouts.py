@@ -43,7 +43,7 @@ class StoredMove(msgspec.Struct, frozen=True):
 
 
 class FleetNotes(msgspec.Struct, frozen=True):
-    """What the leader of a fleet leaves with a position, for the other nodes and for the next leader."""
+    """The notes that the leader of a fleet leaves with a position, for the other nodes and for the next leader."""
 
     steps: tuple[float, ...] = ()
     """The steps of the plan that it was last moved by."""

@@ -25,7 +25,7 @@ from strangler.store.errors import DatabaseError
 from strangler.store.evidence import stored_rollouts
 from strangler.store.evidence.stored_rollouts import StoredRollout
 from strangler.store.server_store import ServerStore
-from strangler.store.store import StoreError
+from strangler.store.store import PATIENCE_S, InDoubtError, StoreError
 from tests.control.rollout.proxies import Killed, counts_of, rolled
 from tests.factories import settings
 
@@ -38,14 +38,14 @@ class CutStore(ServerStore):
     is_away = False
     is_in_doubt = False
 
-    async def call(self, work: Callable[[Connection], T]) -> T:
+    async def call(self, work: Callable[[Connection], T], patience_s: float = PATIENCE_S) -> T:
         if self.is_away:
             self.problem = "connection refused"
             raise StoreError(self.problem)
         self.problem = None
-        result = await super().call(work)
+        result = await super().call(work, patience_s)
         if self.is_in_doubt:
-            raise StoreError("the connection was lost")
+            raise InDoubtError("the connection was lost")
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -56,7 +56,7 @@ class CutStore(ServerStore):
 
 @dataclass(slots=True)
 class Fleet:
-    """Who leads, whose clock all have, and why nothing climbs."""
+    """The nodes, and what they share: a leader, a clock, and a reason why nothing climbs."""
 
     url: str
     folder: Path
@@ -187,6 +187,7 @@ class FleetNode:
             wait_s=1.0,
         )
         await self.keeper.restore()
+        await self.keeper.tick()
 
     async def end(self) -> None:
         await self.keeper.close()
