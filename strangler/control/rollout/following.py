@@ -52,7 +52,7 @@ class OwnCap:
 
 @dataclass(slots=True)
 class OwnCapsState:
-    """The percents that this node holds down by itself, by the name of the request to the leader, until that is followed."""
+    """The percents that this node holds down by itself, by the name of its request, until the leader follows that."""
 
     by_name: dict[str, OwnCap] = field(default_factory=dict)
 
