@@ -19,7 +19,7 @@ from strangler.control.rollout.requested import COUNTS, CountsRequest
 from strangler.store.evidence.stored_rollouts import StoredPosition
 from tests.control.fleet.database import Server
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 ARCHIVE: Final = """
 CREATE TABLE archive (kind text, content bytea);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
