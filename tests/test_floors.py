@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tls": {"core", "unnamed_files"},
     # all that is in the database
     "store": {"core", "core.ledger", "ledger"},
+    "store.schema": {"core", "store", "store.events", "store.evidence"},
     "store.events": {"core", "store", "store.evidence", "times"},
     "store.evidence": {
         "config",
@@ -176,6 +177,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "store",
         "store.events",
         "store.evidence",
+        "store.schema",
         "times",
         "tls",
         "unnamed_files",
@@ -202,6 +204,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "store",
         "store.evidence",
+        "store.schema",
         "supervisor",
         "times",
         "tls",

@@ -38,11 +38,11 @@ from strangler.core.settings import GateSettings, Settings
 from strangler.ledger.ledger_excerpt import excerpt
 from strangler.ledger.ledger_queries import Filters as LedgerFilters
 from strangler.ledger.ledger_queries import ledger_document
-from strangler.state.files import STORE
 from strangler.store import stored_ledger
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.evidence import audits, queries, reading
+from strangler.store.evidence.access import location_of
 from strangler.store.evidence.audits import AuditFilters, write_audit
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.reading import Filters, NoEvidenceError
@@ -50,8 +50,8 @@ from strangler.store.evidence.replayed import store_replayed, unknown_routes
 from strangler.store.evidence.retention import set_aside
 from strangler.store.evidence.reviews import Marked, Review, mark
 from strangler.store.evidence.stored_releases import name_release, set_aside_names, set_aside_problem
-from strangler.store.evidence.tables import prepare
-from strangler.store.sqlite import open_to_write, transaction
+from strangler.store.location import StoreLocation
+from strangler.store.schema.opening import writer
 from strangler.times import utc_day
 
 _T = TypeVar("_T")
@@ -86,7 +86,7 @@ def find_evidence(config: Path, admin: NamedAdmin | None, settings: Settings | N
     running = running_admin(settings)
     if running is not None:
         return _Live(running)
-    return _Stored(Path(settings.state), with_stored_percents(settings))
+    return _Stored(location_of(settings), with_stored_percents(settings))
 
 
 def known_release(evidence: Evidence, route: str | None, release: str | None) -> None:
@@ -168,7 +168,7 @@ def _query(filters: Mapping[str, object]) -> str:
 class _Stored:
     """The evidence in the store itself."""
 
-    folder: Path
+    location: StoreLocation
     settings: Settings
 
     def inbox(self, filters: Filters) -> InboxDocument:
@@ -238,11 +238,11 @@ class _Stored:
         if missing:
             raise failed(unknown_route(missing[0], names))
         return self._write(
-            lambda connection: store_replayed(connection, self.folder, findings, run, actor, time.time())
+            lambda connection: store_replayed(connection, self.location.folder, findings, run, actor, time.time())
         )
 
     def audited(self, filters: AuditFilters) -> list[AuditEntry]:
-        if not (self.folder / STORE).exists():  # nothing has run here, and so nothing was changed
+        if self.location.is_empty:  # nothing has run here, and so nothing was changed
             return []
         return self._read(lambda connection: audits.entries(connection, filters))
 
@@ -251,18 +251,15 @@ class _Stored:
 
     def _read(self, ask: Callable[[Connection], _T]) -> _T:
         try:
-            with reading.reader(self.folder, looks_over=True) as connection:
+            with reading.reader(self.location, looks_over=True) as connection:
                 return ask(connection)
         except NoEvidenceError as error:
             raise click.ClickException(str(error)) from None
 
     def _write(self, work: Callable[[Connection], _T]) -> _T:
-        """Write to the store: no proxy runs, so nobody else writes."""
+        """Write to the store: no proxy of this node runs, but those of other nodes may."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open_to_write(self.folder / STORE) as connection:
-                prepare(connection)
-                with transaction(connection):
-                    return work(connection)
+            with writer(self.location) as connection:
+                return work(connection)
         except (DatabaseError, OSError) as error:
-            raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None
+            raise click.ClickException(f"{self.location.place} cannot be written: {error}") from None

@@ -27,16 +27,16 @@ from strangler.ledger import actions
 from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters, endpoint_document, ledger_document
 from strangler.ledger.ledger_state import LedgerState
-from strangler.state.files import STORE
 from strangler.store import stored_ledger
-from strangler.store.connection import Connection, make_tables
+from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.evidence import reading
+from strangler.store.evidence.access import location_of
 from strangler.store.evidence.audits import write_audit
 from strangler.store.evidence.queries import endpoint_evidence
 from strangler.store.evidence.reading import NoEvidenceError
-from strangler.store.evidence.tables import prepare
-from strangler.store.sqlite import open_to_write, transaction
+from strangler.store.location import StoreLocation
+from strangler.store.schema.opening import writer
 from strangler.times import utc_day
 
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ def find_ledger(config: Path, admin: NamedAdmin | None, settings: Settings | Non
         return _live(running)
     if settings.ledger is None:
         raise failed(f"{config}: `ledger: false` keeps no ledger; take it out")
-    return _Stored(Path(settings.state), with_stored_percents(settings), settings.ledger)
+    return _Stored(location_of(settings), with_stored_percents(settings), settings.ledger)
 
 
 def _live(admin: Admin) -> "_Live":
@@ -106,7 +106,7 @@ def _query(filters: Filters) -> str:
 class _Stored:
     """The ledger in the store itself."""
 
-    folder: Path
+    location: StoreLocation
     settings: Settings
     ledger: LedgerSettings
 
@@ -149,12 +149,12 @@ class _Stored:
         return self._write(work, now)
 
     def _read(self, ask: Callable[[LedgerState, Connection | None], _T], now: float) -> _T:
-        if not (self.folder / STORE).exists():  # nothing has run here
+        if self.location.is_empty:  # nothing has run here
             state = LedgerState()
             state.adopt(self.settings, now)
             return ask(state, None)
         try:
-            with reading.reader(self.folder, looks_over=True) as connection:
+            with reading.reader(self.location, looks_over=True) as connection:
                 state = _loaded(connection)
                 state.adopt(self.settings, now)
                 return ask(state, connection)
@@ -164,21 +164,17 @@ class _Stored:
     def _write(self, work: Callable[[LedgerState, Connection], _T], now: float) -> _T:
         """Change the ledger in the store, whole or not at all: no proxy runs, but another command may."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open_to_write(self.folder / STORE, _LOCK_TIMEOUT_S) as connection:
-                prepare(connection)
-                make_tables(connection, stored_ledger.SCHEMA)
-                with transaction(connection):
-                    state = _loaded(connection)
-                    state.adopt(self.settings, now)
-                    done = work(state, connection)
-                    if not stored_ledger.save(connection, stored_ledger.collect_unsaved(state, with_slow=True)):
-                        raise click.ClickException(f"{self.folder / STORE} was replaced meanwhile; nothing was changed")
-                    return done
+            with writer(self.location, _LOCK_TIMEOUT_S) as connection:
+                state = _loaded(connection)
+                state.adopt(self.settings, now)
+                done = work(state, connection)
+                if not stored_ledger.save(connection, stored_ledger.collect_unsaved(state, with_slow=True)):
+                    raise click.ClickException(f"{self.location.place} was replaced meanwhile; nothing was changed")
+                return done
         except LedgerError as error:
             raise click.ClickException(str(error)) from None
         except (DatabaseError, OSError) as error:
-            raise click.ClickException(f"{self.folder / STORE} cannot be written: {error}") from None
+            raise click.ClickException(f"{self.location.place} cannot be written: {error}") from None
 
 
 def _loaded(connection: Connection) -> LedgerState:

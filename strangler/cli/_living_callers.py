@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from strangler.config.load import Loaded
 from strangler.config.problem import Problem
@@ -12,7 +11,7 @@ from strangler.core.ledger_text import quiet_text
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ledger.ledger_queries import Filters, ledger_document
 from strangler.store import stored_ledger
-from strangler.store.evidence.reading import NoEvidenceError, reader
+from strangler.store.evidence.access import NoEvidenceError, location_of, reader
 from strangler.times import rfc3339
 
 _NAMED = 3
@@ -39,7 +38,7 @@ def living_callers(loaded: Loaded, now: float | None = None) -> tuple[Problem, .
 def _called(settings: Settings, now: float, quiet_s: float) -> dict[str, list[LedgerRow]]:
     """Return the rows, by route, that were called within `quiet_s`."""
     try:
-        with reader(Path(settings.state)) as connection:
+        with reader(location_of(settings)) as connection:
             document = ledger_document(stored_ledger.load(connection), settings, now, Filters())
     except NoEvidenceError:
         return {}

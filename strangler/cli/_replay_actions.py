@@ -36,8 +36,8 @@ from strangler.replay.replay_settings import PROXY, ReplaySettings
 from strangler.replay.self_run import SelfRun
 from strangler.state.files import REDACTION_KEY, kept_key
 from strangler.store import stored_ledger
+from strangler.store.evidence.access import NoEvidenceError, location_of, reader
 from strangler.store.evidence.findings import Finding
-from strangler.store.evidence.reading import NoEvidenceError, reader
 from strangler.store.evidence.ulid import ulid
 from strangler.times import utc_day
 
@@ -140,7 +140,7 @@ def _tree(settings: Settings) -> TemplateTreeState | None:
     if settings.ledger is None:
         return None
     try:
-        with reader(Path(settings.state)) as connection:
+        with reader(location_of(settings)) as connection:
             return stored_ledger.load(connection).tree
     except NoEvidenceError:
         return None

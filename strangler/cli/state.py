@@ -15,7 +15,7 @@ from strangler.state.restore import Replaced
 from strangler.state.restore import restore as restore_backup
 from strangler.store.connection import Connection
 from strangler.store.evidence.audits import write_audit
-from strangler.store.evidence.tables import prepare
+from strangler.store.schema import prepare_file
 from strangler.store.sqlite import transaction
 from strangler.times import utc_now
 
@@ -96,7 +96,7 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
 
 def _note_restore(store: Connection, detail: str) -> None:
     """Bring the restored store to this version's tables, and note in its audit that it was put back."""
-    prepare(store)
+    prepare_file(store)
     with transaction(store):
         write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
 

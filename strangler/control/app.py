@@ -4,10 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -17,6 +16,7 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
+from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -46,12 +46,11 @@ from strangler.core.documents import GatesStatus, ReadyDocument, StatusDocument,
 from strangler.core.routing.snapshot import Snapshot
 from strangler.core.settings import Settings
 from strangler.state import kill_switch
-from strangler.state.files import STORE
 from strangler.state.kill_switch import KillSwitchState
 from strangler.store.events import outbox
-from strangler.store.evidence.tables import upgrade
-from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.evidence.access import file_location
+from strangler.store.location import StoreLocation
+from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
 
 log = structlog.get_logger()
@@ -72,18 +71,15 @@ class Launch:
     """Where the receiver listens; empty: there is none."""
 
 
-class Running(Protocol):
-    """A part that runs until it is cancelled."""
-
-    async def run(self) -> None: ...
-
-
 @dataclass(slots=True)
 class ControlApp:
     """All of control except its sockets."""
 
     launch: Launch
     store: Store
+    local: Store
+    """The store in this node's state folder, for what is its own; the same as `store` where that is not shared."""
+    fleet: FleetParts
     links: LinksState
     server: LinkServer
     workers: WorkerLinks
@@ -132,6 +128,7 @@ class ControlApp:
         """The parts that run as long as this process."""
         return (
             self.reload,
+            *self.fleet.running,
             self.saver,
             self.ledger,
             self.rollouts,
@@ -159,7 +156,9 @@ class ControlApp:
             self._save,
             self.rollouts.close,
             self.ledger.close,
+            *self.fleet.closing,
             self.store.close,
+            *((self.local.close,) if self.store.is_shared else ()),
         )
         async with AsyncExitStack() as stack:
             for step in reversed(steps):
@@ -219,8 +218,8 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.store.problem,
-                "store_log": self.store.log_problem,
+                "store": self.store.problem or self.local.problem,
+                "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
@@ -296,13 +295,15 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     return ControlApp(
         launch=launch,
         store=store,
+        local=base.local,
+        fleet=base.fleet,
         links=links,
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
         history=HistoryState(),
         own=own,
-        saver=TotalsSaver(links.totals, store, launch.run),
+        saver=TotalsSaver(links.totals, base.local, launch.run),
         tracing=base.tracing,
         events=events,
         approvals=approvals,
@@ -329,6 +330,8 @@ class _Base:
     """The parts that need no other part."""
 
     store: Store
+    local: Store
+    fleet: FleetParts
     links: LinksState
     workers: WorkerLinks
     own: OwnMetrics
@@ -338,13 +341,22 @@ class _Base:
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
+    local, shared = file_store(file_location(launch.folder)), launch.first.store
+    node = node_of(launch.first)
+    store = local if shared is None else open_store(_shared(launch, shared), node)
     return _Base(
-        store=FileStore(launch.folder / STORE, SCHEMA, upgrade),
+        store=store,
+        local=local,
+        fleet=assemble_fleet(shared, node, store),
         links=links,
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
     )
+
+
+def _shared(launch: Launch, url: str) -> StoreLocation:
+    return replace(file_location(launch.folder), url=url)
 
 
 def _build_shadow(

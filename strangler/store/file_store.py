@@ -21,7 +21,7 @@ from strangler.store.connection import Connection
 from strangler.store.errors import CorruptError, DatabaseError
 from strangler.store.meta import write_meta
 from strangler.store.sqlite import connect, corruption_text, empty_log, look_over, open_to_read, transaction, translated
-from strangler.store.store import StoreError
+from strangler.store.store import PATIENCE_S, StoreError
 
 TRY_LOG_BYTES = 16 << 20  # SQLite itself starts the log again at 4 MiB, if it can
 
@@ -82,8 +82,16 @@ class FileStore:
         """The state folder."""
         return self._path.parent
 
-    async def call(self, work: Callable[[Connection], _T]) -> _T:
-        """Return the result of `work`. Raises StoreError; nothing of `work` is stored then."""
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
+    async def call(self, work: Callable[[Connection], _T], patience_s: float = PATIENCE_S) -> _T:
+        """Return the result of `work`. `patience_s` is for servers alone.
+
+        Raises StoreError; nothing of `work` is stored then.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:

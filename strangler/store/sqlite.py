@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from strangler.store.connection import Connection, make_tables
-from strangler.store.errors import CorruptError, DatabaseError
+from strangler.store.errors import CorruptError, DatabaseError, MissingError
 
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRIMARY_CODE: Final = 0xFF
@@ -46,10 +46,21 @@ def connect(path: Path, schema: str, upgrade: Callable[[Connection], object] | N
 
 @contextmanager
 def open_to_read(path: Path) -> Iterator[Connection]:
-    """Open a database that others may write. Raises DatabaseError, also for what fails in the block."""
+    """Open a database that others may write. Raises DatabaseError, also for what fails in the block; MissingError if
+    there is no such file."""
+    _check_is_there(path)
     with translated(), closing(_read_only(path, _PATIENCE_S)) as connection:
         connection.execute("PRAGMA cell_size_check = ON")
         yield connection
+
+
+def _check_is_there(path: Path) -> None:
+    try:
+        path.stat()  # `exists` cannot report a folder that this user may not read
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingError(f"there is no {path}") from None
+    except OSError as error:
+        raise DatabaseError(error.strerror) from None
 
 
 def _read_only(path: Path, patience_s: float) -> sqlite3.Connection:

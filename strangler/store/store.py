@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from strangler.store.connection import Connection
+
+PATIENCE_S: Final = 5.0
+"""How long a server may take for a call, in seconds; from then on it counts as slow."""
 
 _T = TypeVar("_T")
 
@@ -13,12 +16,20 @@ class StoreError(Exception):
     """Nothing was stored; `Store.problem` says why."""
 
 
+class InDoubtError(StoreError):
+    """The store was lost before it said whether it has stored a call: it has stored all of it, or nothing."""
+
+
 class Store(Protocol):
     """Runs each call in a thread of its own, in one transaction."""
 
     @property
     def is_shared(self) -> bool:
         """Whether other nodes write the store, too."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words for messages: a path, or a server and its database."""
 
     @property
     def folder(self) -> Path:
@@ -40,8 +51,11 @@ class Store(Protocol):
     def log_problem(self) -> str | None:
         """Why the log is large. It only costs disk space."""
 
-    async def call(self, work: Callable[[Connection], _T]) -> _T:
-        """Return the result of `work`. Raises StoreError; nothing of `work` is stored then."""
+    async def call(self, work: Callable[[Connection], _T], patience_s: float = PATIENCE_S) -> _T:
+        """Return the result of `work`. `patience_s`: how long a server may take for it altogether.
+
+        Raises StoreError; nothing of `work` is stored then, unless it is an InDoubtError.
+        """
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Return the result of `work`, which only reads, beside the calls. Raises DatabaseError."""

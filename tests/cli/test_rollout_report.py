@@ -23,6 +23,7 @@ from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import RouteSettings
 from strangler.state.files import STORE
 from strangler.store.evidence import reading, stored_rollouts
+from strangler.store.evidence.access import file_location
 from strangler.store.evidence.rollout_history import rollout_reports
 from strangler.store.evidence.tables import prepare
 from strangler.times import rfc3339
@@ -85,7 +86,7 @@ def columns(text: str, title: str) -> list[list[str]]:
 def test_the_history_is_that_of_the_store(tmp_path: Path) -> None:
     fill(tmp_path)
     settings = f.settings([climbing("orders", "shop", 1.0, 5.0), climbing("carts", "shop", 1.0, 5.0)])
-    with reading.reader(tmp_path, looks_over=True) as reader:
+    with reading.reader(file_location(tmp_path), looks_over=True) as reader:
         (found,) = rollout_reports(reader, settings)
     assert (found.group, found.routes, found.state, found.percent) == ("shop", ["orders", "carts"], "running", 1.0)
     assert found.steps == [1.0, 5.0]
@@ -106,7 +107,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_the_others_stay(tmp_path: Pat
         connection.execute("UPDATE rollout_moves SET content = x'7b' WHERE id = 1")
         connection.execute("UPDATE rollout_positions SET content = x'ff'")
     settings = f.settings([climbing("orders", "shop", 1.0, 5.0)])
-    with reading.reader(tmp_path, looks_over=True) as reader:
+    with reading.reader(file_location(tmp_path), looks_over=True) as reader:
         (found,) = rollout_reports(reader, settings)
     assert (found.state, found.percent) == ("paused", 0.0)
     assert len(found.moves) == len(MOVES) - 1
@@ -115,7 +116,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_the_others_stay(tmp_path: Pat
 def test_a_store_that_never_had_rollouts_has_those_of_the_file(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / STORE)) as connection, connection:
         prepare(connection)
-    with reading.reader(tmp_path, looks_over=True) as reader:
+    with reading.reader(file_location(tmp_path), looks_over=True) as reader:
         (found,) = rollout_reports(reader, f.settings([climbing("orders", "orders", 1.0, 5.0)]))
         assert rollout_reports(reader, f.settings([f.route("orders")])) == []
     assert (found.state, found.percent, found.moves) == ("waiting", 0.0, [])

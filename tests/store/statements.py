@@ -17,9 +17,12 @@ OF_ONE_ENGINE: Final = frozenset(
         "strangler.store.sqlite",  # the engine itself
         "strangler.store.connection",  # runs the tables' definitions
         "strangler.store.evidence.tables",  # upgrades files of earlier versions
+        "strangler.store.postgres",
+        "strangler.store.schema.server_tables",
+        "strangler.store.server_locks",
     }
 )
-"""Modules whose statements run on SQLite alone."""
+"""Modules whose statements run on SQLite alone, or on PostgreSQL alone."""
 
 
 @dataclass(frozen=True, slots=True)

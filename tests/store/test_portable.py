@@ -6,21 +6,11 @@ from typing import Final
 import psycopg
 import pytest
 
-from strangler.store import stored_ledger
-from strangler.store.events import outbox, stored_gates
-from strangler.store.evidence import stored_rollouts, tables
+from strangler.store.postgres import numbered, tables_of
 from strangler.store.schema import SCHEMA
-from tests.store.postgres import numbered, server, tables_of
+from tests.store.postgres import server
 from tests.store.statements import statements
 
-TABLES: Final = (
-    SCHEMA,
-    tables.SCHEMA,
-    stored_rollouts.SCHEMA,
-    stored_ledger.SCHEMA,
-    outbox.SCHEMA,
-    stored_gates.SCHEMA,
-)
 NUMERIC: Final = 1700
 """PostgreSQL's type of decimals, in place of which SQLite has an integer."""
 
@@ -28,14 +18,13 @@ NUMERIC: Final = 1700
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[psycopg.Connection]:
     with server() as connection:
-        for schema in TABLES:
-            connection.execute(tables_of(schema).encode())
+        connection.execute(tables_of(SCHEMA).encode())
         yield connection
 
 
 def problem(postgres: psycopg.Connection, text: str) -> str | None:
     """Return why PostgreSQL does not run a statement as SQLite does; None if it does."""
-    prepared = postgres.pgconn.prepare(b"", numbered(text).encode())
+    prepared = postgres.pgconn.prepare(b"", numbered(text))
     if prepared.error_message:
         return prepared.get_error_message()
     described = postgres.pgconn.describe_prepared(b"")

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from strangler.control.totals import RETIRED
-from strangler.store import store as stores
+from strangler.store import file_store as stores
 from strangler.store.connection import Connection
 from strangler.store.evidence.reading import CorruptEvidenceError, ask
 from strangler.store.file_store import FileStore

@@ -14,6 +14,7 @@ from strangler.ledger.actions import apply_import, fold, ignore, own
 from strangler.ledger.ledger_state import MAX_HOURS, LedgerState
 from strangler.state.files import STORE
 from strangler.store import stored_ledger
+from strangler.store.evidence.access import file_location
 from strangler.store.evidence.reading import reader
 from strangler.store.sqlite import connect, transaction
 from tests import factories as f
@@ -194,7 +195,7 @@ def test_content_that_cannot_be_read_is_left_out_and_the_rest_lives(
 
 def test_a_store_of_an_earlier_version_has_no_ledger_yet(tmp_path: Path) -> None:
     (tmp_path / STORE).touch()
-    with reader(tmp_path) as connection:
+    with reader(file_location(tmp_path)) as connection:
         loaded = stored_ledger.load(connection)
     assert (loaded.rows.rows, loaded.stored, loaded.meta) == ({}, set(), {})
 

@@ -3,13 +3,9 @@
 All results are plain data. The store is opened read-only, beside the one thread that writes it.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -18,9 +14,11 @@ from strangler.core.compare import path_steps as path_steps
 from strangler.core.documents import ReleaseRow, RuleReport, SampleDocument, SignatureDocument, SignatureRow
 from strangler.core.releases import UNNAMED
 from strangler.core.source import SOURCES, Source
-from strangler.state.files import STORE
 from strangler.store.connection import Connection
-from strangler.store.errors import CorruptError, DatabaseError
+from strangler.store.evidence.access import CorruptEvidenceError as CorruptEvidenceError
+from strangler.store.evidence.access import NoEvidenceError as NoEvidenceError
+from strangler.store.evidence.access import ask as ask
+from strangler.store.evidence.access import reader as reader
 from strangler.store.evidence.counted import Counted, Sources
 from strangler.store.evidence.judging import latencies as latencies
 from strangler.store.evidence.judging import matches as matches
@@ -46,67 +44,8 @@ from strangler.store.evidence.stored_releases import (
     release_rows,
     seen_between,
 )
-from strangler.store.evidence.tables import read_as_now
-from strangler.store.sqlite import corruption_text, look_over, open_to_read
-from strangler.store.store import Store
 
 _SOME_RELEASES = 12
-
-_T = TypeVar("_T")
-
-
-class NoEvidenceError(Exception):
-    """There is no store, or it cannot be read; the message says which."""
-
-
-class CorruptEvidenceError(NoEvidenceError):
-    """There is a store, but it is corrupt: a part of the evidence may be missing."""
-
-
-@contextmanager
-def reader(folder: Path, *, looks_over: bool = False) -> Iterator[Connection]:
-    """Open a read-only connection to the store of a state folder. `looks_over`: check all of it first, if no running
-    proxy has done so. Raises NoEvidenceError."""
-    path = folder / STORE
-    try:
-        path.stat()  # `exists` cannot report a folder that this user may not read
-    except (FileNotFoundError, NotADirectoryError):
-        raise NoEvidenceError(
-            f"nothing has been compared yet: there is no {path}; a route with `shadow` fills it"
-        ) from None
-    except OSError as error:
-        raise NoEvidenceError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        with open_to_read(path) as connection:
-            read_as_now(connection)
-            if looks_over:
-                look_over(connection)
-            yield connection
-    except CorruptError as error:
-        raise CorruptEvidenceError(corruption_text(path, error)) from error
-    except DatabaseError as error:
-        raise NoEvidenceError(f"{path} cannot be read: {error}") from error
-    except (msgspec.DecodeError, ValueError) as error:  # intact pages may hold damaged values: no JSON, no kind
-        raise NoEvidenceError(f"{path} cannot be read: a value in it is damaged ({error})") from error
-
-
-async def ask(store: Store, work: Callable[[Connection], _T]) -> _T:
-    """Read the store in another thread than its own. Corruption that is found here is reported to the store.
-
-    Raises NoEvidenceError; also for a corrupt store, whose verdict would rest on a part of the evidence.
-    """
-    if store.corruption is not None:
-        raise CorruptEvidenceError(store.corruption)
-    try:
-        return await asyncio.to_thread(_read, store.folder, work)
-    except CorruptEvidenceError:
-        await store.doubt()
-        raise
-
-
-def _read(folder: Path, work: Callable[[Connection], _T]) -> _T:
-    with reader(folder) as connection:
-        return work(connection)
 
 
 @dataclass(frozen=True, slots=True)

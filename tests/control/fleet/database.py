@@ -108,7 +108,7 @@ def server() -> Iterator[Server]:
         try:
             yield found
         finally:
-            found.end()
+            found.end(signal.SIGQUIT)
     finally:
         shutil.rmtree(folder)
 

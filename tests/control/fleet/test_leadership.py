@@ -1,4 +1,4 @@
-"""Of several nodes one leads, whatever happens to it: it is replaced within 10 s, and never do two lead at once."""
+"""Leadership: a leader is replaced within 10 s, whatever happens to it, and never do two nodes lead at once."""
 
 import json
 import signal

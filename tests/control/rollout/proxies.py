@@ -25,10 +25,9 @@ from strangler.state import kill_switch, rollout_file
 from strangler.state.files import STORE
 from strangler.store.connection import Connection
 from strangler.store.evidence import stored_rollouts
-from strangler.store.evidence.tables import upgrade
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
-from strangler.store.store import StoreError
+from strangler.store.schema import SCHEMA, prepare_file
+from strangler.store.store import PATIENCE_S, StoreError
 from tests.factories import route, settings
 
 T = TypeVar("T")
@@ -45,7 +44,7 @@ class MortalStore(FileStore):
     is_full = False
     dies: str | None = None
 
-    async def call(self, work: Callable[[Connection], T]) -> T:
+    async def call(self, work: Callable[[Connection], T], patience_s: float = PATIENCE_S) -> T:
         if self.dies == "before the store":
             raise Killed
         if self.is_full:
@@ -90,7 +89,7 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        self.store = MortalStore(self.folder / STORE, SCHEMA, upgrade)
+        self.store = MortalStore(self.folder / STORE, SCHEMA, prepare_file)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None

@@ -17,7 +17,7 @@ from strangler.core.settings import AggregatePart
 from strangler.state import rollout_file
 from strangler.state.files import ROLLOUTS, STORE
 from strangler.state.kill_switch import KilledRoute, KillSwitchState
-from strangler.store.store import StoreError
+from strangler.store.store import PATIENCE_S, StoreError
 from tests.control.rollout.proxies import Killed, Proxy, rolled, with_plan
 from tests.core.rollout.draws import BAD, GOOD, NOTHING
 from tests.factories import route, shadow
@@ -531,7 +531,7 @@ async def test_a_breaker_that_opens_while_a_step_is_stored_wins(proxy: Proxy) ->
     await (await proxy.climb(5, GOOD)).look(GOOD, times=9)
     call = proxy.store.call
 
-    async def opening(work):  # type: ignore[no-untyped-def]
+    async def opening(work, patience_s=PATIENCE_S):  # type: ignore[no-untyped-def]
         proxy.store.call = call  # type: ignore[method-assign]
         proxy.keeper.breaker_opened("orders")
         assert proxy.percent == 0, "at once, not after the disk"

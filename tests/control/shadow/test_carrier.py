@@ -14,10 +14,9 @@ from strangler.core.settings import RouteSettings
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.former_ids import present_id
 from strangler.store.evidence.index import IndexState
-from strangler.store.evidence.tables import upgrade
 from strangler.store.evidence.writing import set_state, store_findings
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import SCHEMA, prepare_file
 from strangler.store.store import Store
 from tests.control.control import control_of, in_force
 from tests.control.shadow.rig import begun, rig_of
@@ -43,7 +42,7 @@ def differing(target: bytes = b"/users/beva/cart") -> Finding:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA, upgrade)
+    store = FileStore(tmp_path / "strangler.db", SCHEMA, prepare_file)
     yield store
     await store.close()
 
@@ -158,7 +157,7 @@ async def test_a_store_of_the_version_before_is_carried_over_before_anything_is_
         findings = [match(endpoint=name) for name in earlier]
         store_findings(connection, IndexState(), [*findings, replace(match(endpoint=earlier[0]), route="gone")], 1.0)
         connection.executescript("DROP TABLE former_ids; DROP TABLE earlier_names")
-    store = FileStore(path, SCHEMA, upgrade)
+    store = FileStore(path, SCHEMA, prepare_file)
     rig = await begun(store, IN_FORCE)
     names = [
         "GET /100%25",

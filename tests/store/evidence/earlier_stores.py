@@ -9,6 +9,7 @@ from typing import Literal
 from strangler.state.files import STORE
 from strangler.store.connection import Connection
 from strangler.store.evidence import reading
+from strangler.store.evidence.access import file_location
 from strangler.store.evidence.tables import prepare
 
 
@@ -16,7 +17,7 @@ from strangler.store.evidence.tables import prepare
 def seen_as_now(how: Literal["upgraded", "read"], folder: Path) -> Iterator[Connection]:
     """Open the store of a folder: upgraded, or by a connection that cannot write."""
     if how == "read":
-        with reading.reader(folder, looks_over=True) as connection:
+        with reading.reader(file_location(folder), looks_over=True) as connection:
             yield connection
         return
     with closing(sqlite3.connect(folder / STORE)) as connection:

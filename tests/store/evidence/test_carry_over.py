@@ -19,6 +19,7 @@ from strangler.core.compare import CompareRules, Kind, Severity, Where, compile_
 from strangler.core.documents import VerdictDocument
 from strangler.core.settings import AcceptRule, CompareSettings, GateSettings
 from strangler.store.evidence import reading
+from strangler.store.evidence.access import file_location
 from strangler.store.evidence.audits import AuditFilters, entries
 from strangler.store.evidence.carry_over import CAUTION, Carried, carry_over, renamed, stored_endpoints
 from strangler.store.evidence.findings import Finding, StoredDifference
@@ -322,7 +323,7 @@ def test_a_store_of_the_version_before_is_read_by_its_own_names_once(tmp_path: P
         connection.executescript(SCHEMA)
         store_findings(connection, IndexState(), [found_at(A)], NOON)
         connection.executescript("DROP TABLE former_ids; DROP TABLE earlier_names")
-    with reading.reader(tmp_path, looks_over=True) as read_only:
+    with reading.reader(file_location(tmp_path), looks_over=True) as read_only:
         row = reading.signature(read_only, {}, id_at(A)[:8], TODAY)
         assert row is not None
     with closing(sqlite3.connect(path)) as connection, connection:

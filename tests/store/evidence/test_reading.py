@@ -17,6 +17,7 @@ from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.documents import ReleaseRow
 from strangler.core.settings import AcceptRule, CompareSettings, GateSettings, UnorderedRule
 from strangler.store.evidence import index, reading, retention
+from strangler.store.evidence.access import file_location
 from strangler.store.evidence.audits import AuditFilters, entries, write_audit
 from strangler.store.evidence.findings import Finding, StoredDifference
 from strangler.store.evidence.index import IndexState
@@ -216,7 +217,7 @@ def test_the_audit_is_told_newest_first(connection: sqlite3.Connection) -> None:
 def test_a_store_that_cannot_be_read_is_said(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "strangler.db").write_bytes(content)
-    with pytest.raises(NoEvidenceError, match=r"strangler\.db"), reading.reader(tmp_path) as connection:
+    with pytest.raises(NoEvidenceError, match=r"strangler\.db"), reading.reader(file_location(tmp_path)) as connection:
         entries(connection, AuditFilters())
 
 
@@ -226,7 +227,7 @@ def test_a_store_whose_folder_is_closed_is_said(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "stat", closed)  # root may open any folder
     raised = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: Permission denied")
-    with raised, reading.reader(tmp_path):
+    with raised, reading.reader(file_location(tmp_path)):
         pass
 
 
@@ -241,7 +242,7 @@ def test_a_value_that_is_damaged_in_a_page_that_is_whole_is_said(tmp_path: Path,
         store(made, mismatch(AT))
         made.execute(damage)
     raised = pytest.raises(NoEvidenceError, match=r"strangler\.db cannot be read: a value in it is damaged")
-    with raised, reading.reader(tmp_path, looks_over=True) as connection:
+    with raised, reading.reader(file_location(tmp_path), looks_over=True) as connection:
         reading.signatures(connection, rules(), Filters(), TODAY)
 
 

@@ -13,6 +13,7 @@ from strangler.control.shadow.figures import FiguresState
 from strangler.core.settings import GateSettings
 from strangler.store.connection import Connection
 from strangler.store.evidence import reading
+from strangler.store.evidence.access import file_location
 from strangler.store.evidence.audits import AuditFilters, entries
 from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.reading import Filters
@@ -189,5 +190,5 @@ async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
     assert found is not None
     assert found.pairs == 5, "it is judged without waiting for the next pair"
     await store.close()
-    with reading.reader(tmp_path) as again:
+    with reading.reader(file_location(tmp_path)) as again:
         assert not is_earlier(again)
