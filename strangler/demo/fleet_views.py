@@ -40,7 +40,8 @@ class FleetViews:
         return None
 
     async def status(self, node: NodePlace) -> StatusDocument | None:
-        return await self._document(node, "/api/status", StatusDocument)
+        status: StatusDocument | None = await self._document(node, "/api/status", StatusDocument)
+        return status
 
     async def counts(self) -> list[NodeCounts]:
         """Return the counts as each node says them."""

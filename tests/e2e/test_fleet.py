@@ -33,7 +33,7 @@ async def on(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
 async def start_rollout(on: Fleet) -> None:
     status, found = await on.nodes[0].ask("/api/rollouts/baskets/start", "POST", {"who": "ana"})
     assert status == 200, found
-    assert await on.agreed("/api/rollouts/baskets", lambda rollout: rollout["percent"]) == 30
+    await until(partial(_has_percent, on, 30), "the rollout is at 30 % on all nodes")
 
 
 class FaultState:
