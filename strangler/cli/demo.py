@@ -1,6 +1,7 @@
 """`strangler demo`: see it work before writing any routes.yaml."""
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Coroutine
@@ -50,7 +51,7 @@ def command(duration_s: float | None, keep: bool, rollout: bool, hold_s: float |
 def _performance(options: DemoOptions, fleet: bool, rollout: bool, hold_s: float) -> Coroutine[Any, Any, None]:
     """Return the demo that the options name. Raises NoPostgresError."""
     if fleet:
-        return perform_fleet(options, prepare_postgres(), say=click.echo)
+        return perform_fleet(options, prepare_postgres(os.environ.get("PATH", "")), say=click.echo)
     play = rollout_play(options, hold_s) if rollout else shop_play(options)
     return perform(options, play, say=click.echo)
 

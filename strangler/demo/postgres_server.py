@@ -13,7 +13,7 @@ from typing import Final
 
 from strangler.demo.children import ChildDiedError, ChildrenState
 
-_PLACES: Final = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
+PLACES: Final = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
 """The folders where Debian, Red Hat and PostgreSQL itself put the server's programs, which are not on PATH."""
 _PROGRAMS: Final = ("initdb", "postgres", "pg_isready", "createdb")
 _USERS: Final = ("postgres", "nobody")
@@ -81,11 +81,11 @@ class PostgresServer:
         return process.returncode, output.decode(errors="replace").strip()
 
 
-def prepare_postgres() -> PostgresServer:
-    """Find the programs, and make a folder for a server. Raises NoPostgresError."""
+def prepare_postgres(path: str, places: Sequence[str] = PLACES) -> PostgresServer:
+    """Find the programs, and make a folder for a server. `path`: as the variable PATH. Raises NoPostgresError."""
     if find_spec("psycopg") is None:
         raise NoPostgresError("--fleet needs psycopg, which speaks to PostgreSQL: pip install 'strangler[postgres]'")
-    programs = _programs(os.environ.get("PATH", ""))
+    programs = _programs(path, places)
     if programs is None:
         raise NoPostgresError(
             "--fleet starts a PostgreSQL server of its own, and there is none to start: install it (Debian and Ubuntu:"
@@ -98,10 +98,10 @@ def prepare_postgres() -> PostgresServer:
     return PostgresServer(programs, folder, _as_another_user(folder) if os.geteuid() == 0 else ())
 
 
-def _programs(path: str) -> Path | None:
+def _programs(path: str, places: Sequence[str]) -> Path | None:
     """Return the folder of the newest server's programs; None if there is none."""
     on_path = [Path(folder) for folder in path.split(os.pathsep) if folder]
-    found = [folder for place in _PLACES for folder in sorted(Path("/").glob(place[1:]), key=_version, reverse=True)]
+    found = [folder for place in places for folder in sorted(Path("/").glob(place[1:]), key=_version, reverse=True)]
     folders = [folder for folder in (*on_path, *found) if all((folder / name).exists() for name in _PROGRAMS)]
     return folders[0] if folders else None
 

@@ -250,6 +250,10 @@ class Fleet:
         return sum(await asyncio.gather(*(node.metric(name, **labels) for node in self.nodes)))
 
 
+async def _stop(nodes: list[Node]) -> None:
+    await asyncio.gather(*(node.stop() for node in nodes))
+
+
 async def led_by(node: Node) -> list[str]:
     """Return the names of the nodes that lead, as one node sees it."""
     status = await node.document("/api/status")
@@ -277,9 +281,8 @@ async def fleet(
         make_database(postgres)
         nodes: list[Node] = []
         made = Fleet(folder, postgres, legacy, candidate, hook, nodes, Load(nodes))
-        for name in names:
-            nodes.append(Node(folder / name, name, made.routes, HOUR_S if name in late else 0))
-            stack.push_async_callback(nodes[-1].stop)
+        nodes += [Node(folder / name, name, made.routes, HOUR_S if name in late else 0) for name in names]
+        stack.push_async_callback(_stop, nodes)
         await asyncio.gather(*(node.serve() for node in nodes))
         yield made
 
