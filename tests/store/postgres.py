@@ -24,23 +24,23 @@ class PostgresServer:
     def __init__(self, programs: Path, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
-        self._programs = programs
+        self.programs = programs
 
     def make(self) -> None:
         """Make its files."""
         made = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        _run(self._programs / "initdb", "-D", self.folder / "data", *made)
+        _run(self.programs / "initdb", "-D", self.folder / "data", *made)
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         listens = f"-c listen_addresses=127.0.0.1 -p {self.port}" if self.port else "-c listen_addresses="
         options = f"-F -k {self.folder} {listens}"
-        control, data, log = self._programs / "pg_ctl", self.folder / "data", self.folder / "log"
+        control, data, log = self.programs / "pg_ctl", self.folder / "data", self.folder / "log"
         _run(control, "-D", data, "-l", log, "-o", options, "-w", "start")
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop it: `fast` lets sessions say farewell, `immediate` does not."""
-        _run(self._programs / "pg_ctl", "-D", self.folder / "data", "-m", mode, "-w", "stop")
+        _run(self.programs / "pg_ctl", "-D", self.folder / "data", "-m", mode, "-w", "stop")
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to each of its processes."""
@@ -65,7 +65,7 @@ class PostgresServer:
 
     def reload(self) -> None:
         """Have it read its configuration again."""
-        _run(self._programs / "pg_ctl", "-D", self.folder / "data", "reload")
+        _run(self.programs / "pg_ctl", "-D", self.folder / "data", "reload")
 
 
 @contextmanager
