@@ -133,7 +133,7 @@ async def test_a_leader_that_stands_still_is_replaced_and_never_acts_beside_its_
 async def test_a_store_that_is_killed_and_started_again_costs_nothing(on: Fleet) -> None:
     account = await begin(on)
     async with loaded(on) as fault:
-        await asyncio.to_thread(on.postgres.send, signal.SIGKILL)
+        await asyncio.to_thread(on.postgres.kill)
         await until(partial(_problems, on), "all nodes say that the store is away")
         await on.load.during(1.0)
         await asyncio.to_thread(on.postgres.start)
