@@ -158,7 +158,7 @@ class SharedLedger:
                 if self._node.leadership.holds:
                     await self._lead(is_last)
                 else:
-                    await self._follow_leader()
+                    await self._follow_leader(is_last)
                 self._read_problem = None
             except StoreError:  # in the status already, or another node leads
                 pass
@@ -186,11 +186,11 @@ class SharedLedger:
             state.adopt(self._settings, node.clock.now())
         return LeadingLedger(node.store, node.leadership, node.clock, node.name, epoch, state, saves)
 
-    async def _follow_leader(self) -> None:
+    async def _follow_leader(self, is_last: bool) -> None:
         node = self._node
         self._end_leading()
         if node.clock.is_set:
-            self._acknowledge(await self._following.put(self._held, self._span))
+            self._acknowledge(await self._following.put(self._held, self._span, is_last=is_last))
         if self._settings.ledger is not None:
             await self._following.load()
 
