@@ -18,12 +18,13 @@ from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.ledger_home import LedgerAwayError, LedgerOffError, RowChange
 from strangler.core.documents import ImportedSum, LedgerImportRequest
 from strangler.ipc.messages import LedgerBatch, LedgerSum
-from strangler.ledger.actions import LedgerError
+from strangler.ledger.actions import LedgerError, own
 from strangler.state.files import STORE
-from strangler.store import ledger_batches, requests
+from strangler.store import ledger_batches, requests, stored_ledger
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.file_store import FileStore
+from strangler.store.ledger_changes import lock_saves, note_save
 from strangler.store.schema import SCHEMA
 from strangler.store.store import Store, StoreError
 from tests import factories as f
@@ -215,6 +216,8 @@ async def test_what_a_leader_has_counted_and_not_stored_counts_once(tmp_path: Pa
         nodes["a"].home.take("w", batch(1, 5))
         nodes["b"].home.take("w", batch(1, 7))
         await nodes["b"].home.step()
+        file = LedgerImportRequest("d1", "list", "list", [("GET", "/carts")], [], None, None)
+        importing = asyncio.create_task(nodes["b"].home.import_file(file))
         for _ in range(3):
             await nodes["a"].home.step()
         assert nodes["a"].acknowledged == []
@@ -222,6 +225,10 @@ async def test_what_a_leader_has_counted_and_not_stored_counts_once(tmp_path: Pa
         await nodes["a"].home.step()
         assert nodes["a"].acknowledged == [("w", 1)]
         assert await nodes["b"].reads() == 12
+        while not importing.done():
+            await nodes.step()
+            await asyncio.sleep(0)
+        assert importing.result().new_endpoints == 1
 
 
 async def test_later_batches_of_a_leaders_own_workers_wait_for_those_in_the_store(tmp_path: Path) -> None:
@@ -371,6 +378,27 @@ async def test_a_change_that_is_withdrawn_while_it_is_made_is_not_made(tmp_path:
         assert leader.acknowledged == [("w", 1), ("w", 2)]
         assert leader.home.state.rows.rows["GET /orders"].owner is None
         assert leader.calls == 7
+
+
+async def test_what_a_command_has_saved_beside_the_leader_is_kept(tmp_path: Path) -> None:
+    def command(connection: Connection) -> None:
+        saves, state = lock_saves(connection), stored_ledger.load(connection)
+        own(state, "GET /orders", "ana")
+        unsaved = stored_ledger.collect_unsaved(state)
+        stored_ledger.save(connection, unsaved)
+        note_save(connection, unsaved, saves)
+
+    async with nodes_in(tmp_path) as nodes:
+        nodes["a"].home.take("w", batch(1, 3))
+        await nodes.step()
+        await nodes["b"].store.call(command)
+        nodes["a"].home.take("w", batch(2, 4))
+        await nodes["a"].home.step()
+        await nodes["a"].home.step()
+        assert nodes["a"].acknowledged == [("w", 1), ("w", 2)]
+        for node in nodes.all.values():
+            assert await node.reads() == 7
+            assert node.home.state.rows.rows["GET /orders"].owner == "ana"
 
 
 async def test_a_request_that_comes_too_late_changes_nothing(tmp_path: Path) -> None:
