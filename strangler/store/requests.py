@@ -1,8 +1,8 @@
 """The requests of nodes to the one that leads: what they have counted and seen, and what people ask of it.
 
-A node adds requests to the store; the leader takes them in the transaction that has their effect, so each has it once, or
-not yet. A node that does not know whether its transaction was committed may repeat it: its batches are numbered, and one
-that is there already adds nothing.
+A node adds requests to the store; the leader takes them in the transaction that has their effect, so each has it once,
+or not yet. A node that does not know whether its transaction was committed may repeat it: its batches are numbered, and
+one that is there already adds nothing.
 
 A request that somebody waits for has a response, under its name. It may be withdrawn until it is taken.
 """
