@@ -16,6 +16,7 @@ from strangler.control.dashboard.pages import Control
 from strangler.control.ledger_home import LedgerAwayError
 from strangler.control.operator_actions import TurnRefusedError
 from strangler.control.rollout.climbs import UnknownRolloutError
+from strangler.control.rollout.fleet_keeper import NotFollowedError
 from strangler.control.shadow.api import MAX_TEXT, log_marked, resume_problem
 from strangler.core.documents import SignatureRow
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError, RolloutEvent
@@ -136,6 +137,8 @@ async def command_rollout(state: Control, route: str, command: RolloutCommand, a
         raise ActionError(404, f"Nothing was moved: {error}.") from error
     except NoTransitionError as error:
         raise ActionError(409, f"Nothing was moved: {error}.") from error
+    except NotFollowedError as error:
+        raise ActionError(503, f"Nothing was moved: {error}.") from error
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}.") from error
 
