@@ -17,6 +17,7 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.ledger_assembly import assemble_ledger
 from strangler.control.fleet.shared_keys import SharedKeys
 from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
 from strangler.control.fleet.store_watch import StoreWatch
@@ -37,6 +38,8 @@ from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState
+from strangler.control.rollout.fleet_hold import why_held
+from strangler.control.rollout.fleet_keeper import FleetRolloutKeeper
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
@@ -58,6 +61,8 @@ from strangler.store.location import StoreLocation
 from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
 from strangler.store.topics import Topic
+
+AnyRolloutKeeper = RolloutKeeper | FleetRolloutKeeper
 
 log = structlog.get_logger()
 
@@ -101,7 +106,7 @@ class ControlApp:
     checks: HealthChecks
     first_loads: FirstLoadsKeeper
     ledger: LedgerKeeper
-    rollouts: RolloutKeeper
+    rollouts: AnyRolloutKeeper
     recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
@@ -240,6 +245,7 @@ class ControlApp:
                 "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
+                "ledger": self.ledger.problem,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
                 "keys": None if self.keys is None else self.keys.problem,
@@ -291,15 +297,8 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
     reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
-    rollouts = RolloutKeeper(
-        store,
-        events.publisher,
-        own,
-        climbs,
-        put_in_force=reload.put_percents,
-        has_successor=lambda: processes.has_successor,
-    )
-    ledger = LedgerKeeper(store, workers, settings)
+    rollouts = _build_rollouts(launch, base, events, climbs, reload, processes)
+    ledger = assemble_ledger(launch.run, node_of(launch.first), store, base.fleet, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts, check_keys)
     if keys is not None:
         keys.follow([shadow.runner.take_key, events.sinks.take_key, approvals.take_key])
@@ -427,7 +426,7 @@ def _build_shadow(
     base: _Base,
     events: EventParts,
     ledger: LedgerKeeper,
-    rollouts: RolloutKeeper,
+    rollouts: AnyRolloutKeeper,
     check_keys: Callable[[], object],
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
@@ -477,12 +476,48 @@ def _build_reload(
     )
 
 
+def _build_rollouts(
+    launch: Launch,
+    base: _Base,
+    events: EventParts,
+    climbs: ClimbsState,
+    reload: ReloadState,
+    processes: ProcessesState,
+) -> AnyRolloutKeeper:
+    if not base.store.is_shared:
+        return RolloutKeeper(
+            base.store,
+            events.publisher,
+            base.own,
+            climbs,
+            put_in_force=reload.put_percents,
+            has_successor=lambda: processes.has_successor,
+        )
+    leadership, now, feed = base.fleet.leadership, base.fleet.clock.now, base.fleet.feed
+    keeper = FleetRolloutKeeper(
+        base.store,
+        leadership,
+        events.publisher,
+        base.own,
+        climbs,
+        put_in_force=reload.put_percents,
+        node=node_of(launch.first),
+        run=f"{launch.run}-{time.time_ns()}",
+        now=now,
+        hold=lambda connection: why_held(connection, now()),
+        has_successor=lambda: processes.has_successor,
+    )
+    feed.subscribe(Topic.ROLLOUTS, keeper.hint)
+    feed.subscribe(Topic.REQUESTS, keeper.hint_leader)
+    return keeper
+
+
 def _build_server(
     base: _Base,
     events: EventParts,
     shadow: ShadowParts,
     ledger: LedgerKeeper,
-    rollouts: RolloutKeeper,
+    rollouts: AnyRolloutKeeper,
     recordings: RecordingKeeper,
 ) -> LinkServer:
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)

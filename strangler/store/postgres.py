@@ -178,12 +178,14 @@ def transaction(connection: PostgresConnection, begin: str = "BEGIN") -> Iterato
             connection.execute("ROLLBACK")
         raise
     try:
-        connection.execute("COMMIT")
+        ended = connection.raw.execute(b"COMMIT").statusmessage
     except psycopg.Error as error:
         found = _ours(error)
         if connection.is_lost:
             raise CommitLostError(f"{found}; the last change may have been stored or not") from error
         raise found from error
+    if ended != "COMMIT":  # PostgreSQL rolls back without an error where a statement has failed
+        raise RefusedError("a statement has failed, and with it all others")
 
 
 def has_table(connection: PostgresConnection, name: str) -> bool:

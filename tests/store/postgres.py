@@ -27,19 +27,19 @@ class PostgresServer:
     def __init__(self, programs: Path, folder: Path, port: int, *, is_durable: bool = False) -> None:
         self.folder = folder
         self.port = port
-        self._programs = programs
+        self.programs = programs
         self._is_durable = is_durable
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
         """Make its files."""
         made = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        _run(self._programs / "initdb", "-D", self.folder / "data", *made)
+        _run(self.programs / "initdb", "-D", self.folder / "data", *made)
 
     def start(self) -> None:
         """Start it, and wait until it takes connections. What a kill has left in the way is waited for."""
         options = {"listen_addresses": "127.0.0.1" if self.port else "", "fsync": "on" if self._is_durable else "off"}
-        command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
+        command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         command += ["-p", str(self.port or 5432)]
         command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         deadline = time.monotonic() + START_S
@@ -89,7 +89,7 @@ class PostgresServer:
 
     def reload(self) -> None:
         """Have it read its configuration again."""
-        _run(self._programs / "pg_ctl", "-D", self.folder / "data", "reload")
+        _run(self.programs / "pg_ctl", "-D", self.folder / "data", "reload")
 
 
 @contextmanager

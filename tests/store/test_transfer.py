@@ -230,3 +230,6 @@ def test_a_backup_says_what_is_not_in_it(tmp_path: Path, new_url: Callable[[], s
     assert done.exit_code == 0, done.output
     assert "the evidence is not in it: PostgreSQL t" in done.output
     assert "`strangler state export` writes it into a file" in done.output
+    done = shared.run("restore", str(tmp_path / "file"))
+    assert done.exit_code == 0, done.output
+    assert "is as it was; `strangler state import` puts the evidence of the backup there" in done.output
