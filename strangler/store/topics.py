@@ -27,6 +27,8 @@ class Topic(StrEnum):
     EVIDENCE = "evidence"
     """Much of the evidence is gone, or has other names: it was pruned, carried over or set aside."""
     KEYS = "keys"
+    EVENTS = "events"
+    """Something has happened. Whoever stores events announces that first: see `outbox.insert`."""
 
 
 def announce(connection: Connection, topic: Topic) -> None:

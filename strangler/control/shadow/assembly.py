@@ -60,10 +60,14 @@ def assemble_shadow(
     own: OwnMetrics,
     listeners: ShadowListeners,
     tree: TreeSource = no_tree,
+    check_keys: Callable[[], object] = lambda: None,
     fleet: ShadowFleet | None = None,
 ) -> ShadowParts:
     """Make all parts of shadows. Nothing runs yet, and nothing is read or written. `tree`: that of the ledger.
-    `fleet`: the nodes that share the store, if it is shared."""
+
+    `check_keys` raises OSError while the key in the state folder is not to be used. `fleet`: the nodes that share the
+    store, if it is shared.
+    """
     is_shared, fleet = fleet is not None, fleet or ShadowFleet.alone(store)
     counters, stops, index = ShadowCounters(own), ShadowStops(None if is_shared else run), IndexState()
     if is_shared:  # a change is one once it is stored, since other nodes may know better
@@ -101,6 +105,7 @@ def assemble_shadow(
         spans=listeners.spans,
         carrier=carrier,
         tree=tree,
+        check_keys=check_keys,
     )
     evidence = EvidenceActions(runner, writer, releases, table, held, fleet.clock.now)
     follower = FleetFollower(

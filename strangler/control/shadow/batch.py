@@ -120,8 +120,6 @@ class BatchWriter:
         releases = self._store_releases(connection, batch)
         store_findings(connection, self._index, batch.findings, now)
         changes = self._store_stops(connection, batch)
-        events = self._listener.insert_signatures(connection, now)
-        events += self._listener.insert_stops(connection, changes, now)
         store_rules(connection, batch.rules)
         if batch.replay is not None:
             audit_replay(connection, batch.replay.run, batch.replay.actor, now)
@@ -129,6 +127,9 @@ class BatchWriter:
             prune(connection, now)
             self._indexed = None
             look_over(connection)
+        # Last: who stores events lets others wait for the end of its transaction.
+        events = self._listener.insert_signatures(connection, now)
+        events += self._listener.insert_stops(connection, changes, now)
         self._append_lines(batch.findings)
         self._tried[batch.key] = Written(events, late, releases)
         return self._tried[batch.key]

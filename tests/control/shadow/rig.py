@@ -81,7 +81,7 @@ def rig_of(
     slow = SlowWatch(store, publisher, settings)
     listener = RecordingListener(EvidenceEvents(publisher, ComparisonTopic("//host/strangler", own), slow))
     listeners = ShadowListeners(listener, listener.release_changed, TracingState(settings))
-    return Rig(assemble_shadow(run, settings, store, links, own, listeners, tree, fleet), listener, links, own)
+    return Rig(assemble_shadow(run, settings, store, links, own, listeners, tree, fleet=fleet), listener, links, own)
 
 
 async def begun(

@@ -10,6 +10,7 @@ from typing import Any
 
 from strangler.control.fleet.feed import ChangeFeed
 from strangler.control.fleet.feed_reader import FeedReader
+from strangler.control.fleet.known_nodes import KnownNodes
 from strangler.control.fleet.leadership import SoleLeadership
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.shadow.assembly import ShadowParts
@@ -67,7 +68,7 @@ async def node(
     state = folder / name
     state.mkdir(exist_ok=True)
     store, feed = ServerStore(url, name, state, not_prepared), ChangeFeed()
-    reader = FeedReader(url, name, feed)
+    reader = FeedReader(url, feed, KnownNodes(name, f"folder of {name}", run or "run", lambda: 0))
     fleet = ShadowFleet(SoleLeadership(store), clock or StoreClock(), feed, Sender(name, run or ulid(time.time())))
     rig = await begun(store, settings, fleet=fleet)
     tasks = [asyncio.ensure_future(part.run()) for part in (reader, rig.parts.follower)]
