@@ -25,7 +25,7 @@ from strangler.core.documents import (
     WorkerStatus,
 )
 from strangler.core.gate import cut_percent
-from strangler.core.kill_switch_text import kill_switch_note
+from strangler.core.kill_switch_text import kill_switch_note, node_only_text
 from strangler.core.recording_text import recording_text
 from strangler.core.retire_text import refuses, retire_text
 from strangler.core.rollout_text import WAITS_FOR_PERSON, next_percent, routes_text, waits_text
@@ -43,6 +43,8 @@ def notices(status: StatusDocument) -> list[str]:
         reason = f": {escape(switch.reason)}" if switch.reason else ""
         lines.append(f"[bold red]kill switch ON[/] since {switch.since}{reason}")
     lines += [_killed(name, killed, status.routes) for name, killed in switch.routes.items()]
+    if (limits := node_only_text(switch)) is not None:
+        lines.append(f"[bold red]kill switch[/] as it was turned last, {escape(limits)}")
     if status.is_draining:
         lines.append("[bold yellow]draining[/]: no new connections are taken")
     if config.problems:

@@ -17,6 +17,9 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.ledger_assembly import assemble_ledger
+from strangler.control.fleet.shared_keys import SharedKeys
+from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
 from strangler.control.fleet.store_watch import StoreWatch
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
@@ -24,7 +27,7 @@ from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics_source import MetricsFilter, MetricsSource
-from strangler.control.operator_actions import KillSwitchListener, Operator, log_turn
+from strangler.control.operator_actions import Operator, log_turn
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
@@ -35,11 +38,15 @@ from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState
+from strangler.control.rollout.fleet_hold import why_held
+from strangler.control.rollout.fleet_keeper import FleetRolloutKeeper
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.fleet import shared_fleet
 from strangler.control.shadow.route_status import route_status
+from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
@@ -53,6 +60,9 @@ from strangler.store.evidence.access import file_location
 from strangler.store.location import StoreLocation
 from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
+from strangler.store.topics import Topic
+
+AnyRolloutKeeper = RolloutKeeper | FleetRolloutKeeper
 
 log = structlog.get_logger()
 
@@ -96,10 +106,14 @@ class ControlApp:
     checks: HealthChecks
     first_loads: FirstLoadsKeeper
     ledger: LedgerKeeper
-    rollouts: RolloutKeeper
+    rollouts: AnyRolloutKeeper
     recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
+    switch: SharedKillSwitch | None
+    """The kill switch of all nodes; None without others."""
+    keys: SharedKeys | None
+    """The keys of all nodes; None without others."""
     probe: LegacyProbe
     ready: Readiness
     metrics: MetricsSource
@@ -112,6 +126,10 @@ class ControlApp:
     async def restore(self) -> None:
         """Restore the state that an earlier control left in the state folder."""
         in_force = self.launch.in_force
+        if self.switch is not None:
+            await self.switch.restore()
+        if self.keys is not None:
+            await self.keys.restore()
         await self.saver.restore()
         await self.ledger.restore()
         await self.shadow.runner.restore()
@@ -131,12 +149,15 @@ class ControlApp:
         return (
             self.reload,
             *self.fleet.running,
+            *(part for part in (self.switch, self.keys) if part is not None),
             self.saver,
             self.ledger,
             self.rollouts,
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
+            self.shadow.follower,
+            self.shadow.pruner,
             self.figures,
             self.events.publisher,
             self.events.ready,
@@ -224,8 +245,10 @@ class ControlApp:
                 "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
+                "ledger": self.ledger.problem,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
+                "keys": None if self.keys is None else self.keys.problem,
                 "node": self.fleet.nodes.problem,
             },
             partial(route_status, self.shadow.table, self.links.totals),
@@ -265,23 +288,23 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     Followers in `before` adopt new settings before the parts in here, followers in `after` after them.
     """
     settings, base = launch.in_force.settings, _build_base(launch)
+    keys = SharedKeys(base.store, launch.folder, launch.environ) if base.store.is_shared else None
+    check_keys: Callable[[], object] = (lambda: None) if keys is None else keys.check
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    approvals, first_loads = ApprovalLinks(launch.folder, settings.admin), FirstLoadsKeeper(launch.folder)
-    events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
+    approvals, first_loads = ApprovalLinks(launch.folder, settings.admin, check_keys), FirstLoadsKeeper(launch.folder)
+    events = _build_events(launch, base, approvals, check_keys)
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
     reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
-    rollouts = RolloutKeeper(
-        store,
-        events.publisher,
-        own,
-        climbs,
-        put_in_force=reload.put_percents,
-        has_successor=lambda: processes.has_successor,
-    )
-    ledger = LedgerKeeper(store, workers, settings)
-    shadow = _build_shadow(launch, base, events, ledger, rollouts)
+    rollouts = _build_rollouts(launch, base, events, climbs, reload, processes)
+    ledger = assemble_ledger(launch.run, node_of(launch.first), store, base.fleet, workers, settings)
+    shadow = _build_shadow(launch, base, events, ledger, rollouts, check_keys)
+    if keys is not None:
+        keys.follow([shadow.runner.take_key, events.sinks.take_key, approvals.take_key])
+    keeper = KillSwitchKeeper(launch.folder, links, [workers, shadow.runner, rollouts])
+    switch = share_kill_switch(store, keeper, events.publisher.insert, base.fleet, node_of(launch.first))
+    base.fleet.feed.subscribe(Topic.EVENTS, events.sinks.hint)
     recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
     receiver = _build_receiver(launch, base, shadow)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
@@ -320,7 +343,9 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         rollouts=rollouts,
         recordings=recordings,
         reload=reload,
-        operator=_build_operator(base, events, shadow, rollouts),
+        operator=Operator(base.store, keeper, shadow.table, shadow.switch, events.publisher.publish_event, switch),
+        switch=switch,
+        keys=keys,
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
@@ -378,14 +403,46 @@ def _shared(launch: Launch, url: str) -> StoreLocation:
     return replace(file_location(launch.folder), url=url)
 
 
+def _build_events(
+    launch: Launch, base: _Base, approvals: ApprovalLinks, check_keys: Callable[[], object]
+) -> EventParts:
+    node = node_of(launch.first) if base.store.is_shared else ""
+    return assemble_events(
+        launch.run,
+        launch.in_force.settings,
+        base.store,
+        launch.environ,
+        base.own,
+        base.links,
+        approvals.decorated,
+        base.fleet.leadership,
+        node,
+        check_keys,
+    )
+
+
 def _build_shadow(
-    launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper, rollouts: RolloutKeeper
+    launch: Launch,
+    base: _Base,
+    events: EventParts,
+    ledger: LedgerKeeper,
+    rollouts: AnyRolloutKeeper,
+    check_keys: Callable[[], object],
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
-    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
-    settings = launch.in_force.settings
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing, events.slow.forget)
+    settings, node = launch.in_force.settings, node_of(launch.first)
+    fleet = shared_fleet(base.fleet, node) if base.store.is_shared else None
     return assemble_shadow(
-        launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree
+        launch.run,
+        settings,
+        base.store,
+        base.workers,
+        base.own,
+        listeners,
+        tree=lambda: ledger.tree,
+        check_keys=check_keys,
+        fleet=fleet,
     )
 
 
@@ -419,19 +476,49 @@ def _build_reload(
     )
 
 
+def _build_rollouts(
+    launch: Launch,
+    base: _Base,
+    events: EventParts,
+    climbs: ClimbsState,
+    reload: ReloadState,
+    processes: ProcessesState,
+) -> AnyRolloutKeeper:
+    if not base.store.is_shared:
+        return RolloutKeeper(
+            base.store,
+            events.publisher,
+            base.own,
+            climbs,
+            put_in_force=reload.put_percents,
+            has_successor=lambda: processes.has_successor,
+        )
+    leadership, now, feed = base.fleet.leadership, base.fleet.clock.now, base.fleet.feed
+    keeper = FleetRolloutKeeper(
+        base.store,
+        leadership,
+        events.publisher,
+        base.own,
+        climbs,
+        put_in_force=reload.put_percents,
+        node=node_of(launch.first),
+        run=f"{launch.run}-{time.time_ns()}",
+        now=now,
+        hold=lambda connection: why_held(connection, now()),
+        has_successor=lambda: processes.has_successor,
+    )
+    feed.subscribe(Topic.ROLLOUTS, keeper.hint)
+    feed.subscribe(Topic.REQUESTS, keeper.hint_leader)
+    return keeper
+
+
 def _build_server(
     base: _Base,
     events: EventParts,
     shadow: ShadowParts,
     ledger: LedgerKeeper,
-    rollouts: RolloutKeeper,
+    rollouts: AnyRolloutKeeper,
     recordings: RecordingKeeper,
 ) -> LinkServer:
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)
     return LinkServer(base.workers, base.own, listeners)
-
-
-def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: RolloutKeeper) -> Operator:
-    listeners: list[KillSwitchListener] = [base.workers, shadow.runner, rollouts]
-    turned = events.changes.kill_switch_turned
-    return Operator(base.store, base.links, shadow.table, shadow.switch, listeners, publish_turn=turned)

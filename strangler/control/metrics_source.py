@@ -13,7 +13,7 @@ from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.readiness import LegacyProbe
 from strangler.control.reload import InForce, ReloadState
-from strangler.control.rollout.keeper import RolloutKeeper
+from strangler.control.rollout.views import RolloutViews
 from strangler.control.shadow.route_status import stopped_gauges
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.totals import Key
@@ -55,7 +55,7 @@ class MetricsSource:
         slow: SlowWatch,
         certificates: CertificateWatch,
         ledger: LedgerKeeper,
-        rollouts: RolloutKeeper,
+        rollouts: RolloutViews,
         fleet: FleetParts,
     ) -> None:
         self._reload = reload

@@ -45,6 +45,16 @@ class KillSwitchStatus(Struct, frozen=True):
     reason: str
     since: Annotated[str | None, Meta(description="When it was last turned.")]
     routes: Annotated[dict[str, RouteKillSwitch], Meta(description="The routes that it is on for by themselves.")] = {}
+    node_only: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Why the last turns hold for this node only, while they do: the store has not taken them. The"
+            " other nodes follow once it has."
+        ),
+    ] = UNSET
+    node_only_routes: Annotated[
+        list[str] | UnsetType, Meta(description="The routes of these turns; an empty text is for all routes.")
+    ] = UNSET
 
 
 class ProcessIds(Struct, frozen=True, kw_only=True):

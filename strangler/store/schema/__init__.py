@@ -7,10 +7,14 @@ from typing import Final
 from strangler.store import (
     batches,
     leader,
+    ledger_batches,
+    ledger_changes,
     meta,
     nodes,
     requests,
     schema_versions,
+    sealed_keys,
+    stored_kill_switch,
     stored_ledger,
     stored_metrics,
     topics,
@@ -30,12 +34,16 @@ SCHEMA: Final = "".join(
         outbox.SCHEMA,
         stored_gates.SCHEMA,
         stored_ledger.SCHEMA,
+        ledger_batches.SCHEMA,
+        ledger_changes.SCHEMA,
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
         batches.SCHEMA,
         leader.SCHEMA,
         nodes.SCHEMA,
         requests.SCHEMA,
+        stored_kill_switch.SCHEMA,
+        sealed_keys.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""
