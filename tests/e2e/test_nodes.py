@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,13 +32,17 @@ async def nodes_of(node: Node) -> dict[str, Any]:
 async def test_each_node_names_all_and_the_leader(on: Fleet) -> None:
     leader = await on.leader()
     for node in on.nodes:
+        await until(partial(_has_two_nodes, node), f"node {node.name} knows both")
         found = await nodes_of(node)
         assert list(found) == ["a", "b"]
         assert [name for name, status in found.items() if status["leader"]] == [leader.name]
         assert len({status["digest"] for status in found.values()}) == 1
-        assert await node.metric("strangler_nodes") == 2
         assert await node.metric("strangler_leader") == (node is leader)
         assert await node.metric("strangler_store_up") == 1
+
+
+async def _has_two_nodes(node: Node) -> bool:
+    return await node.metric("strangler_nodes") == 2
 
 
 async def test_an_edit_on_one_node_makes_its_file_the_odd_one(on: Fleet) -> None:
