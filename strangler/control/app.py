@@ -16,9 +16,11 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
-from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
+from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.ledger_assembly import assemble_ledger
 from strangler.control.fleet.shared_keys import SharedKeys
 from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
+from strangler.control.fleet.store_watch import StoreWatch
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
@@ -36,10 +38,13 @@ from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
 from strangler.control.rollout.climbs import ClimbsState
+from strangler.control.rollout.fleet_hold import why_held
+from strangler.control.rollout.fleet_keeper import FleetRolloutKeeper
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.fleet import shared_fleet
 from strangler.control.shadow.route_status import route_status
 from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
@@ -56,6 +61,8 @@ from strangler.store.location import StoreLocation
 from strangler.store.schema.opening import file_store, node_of, open_store
 from strangler.store.store import Store
 from strangler.store.topics import Topic
+
+AnyRolloutKeeper = RolloutKeeper | FleetRolloutKeeper
 
 log = structlog.get_logger()
 
@@ -99,7 +106,7 @@ class ControlApp:
     checks: HealthChecks
     first_loads: FirstLoadsKeeper
     ledger: LedgerKeeper
-    rollouts: RolloutKeeper
+    rollouts: AnyRolloutKeeper
     recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
@@ -111,6 +118,7 @@ class ControlApp:
     ready: Readiness
     metrics: MetricsSource
     receiver: ReceiverServer | None
+    store_watch: StoreWatch
     _snapshot: Snapshot | None = None
 
     # 1. From start to end
@@ -148,6 +156,8 @@ class ControlApp:
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
+            self.shadow.follower,
+            self.shadow.pruner,
             self.figures,
             self.events.publisher,
             self.events.ready,
@@ -156,6 +166,7 @@ class ControlApp:
             self.events.certificates,
             self.events.retire,
             *(() if self.receiver is None else (self.receiver,)),
+            *((self.store_watch,) if self.store.is_shared else ()),
         )
 
     async def close(self) -> None:
@@ -231,12 +242,14 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.store.problem or self.local.problem,
+                "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
+                "ledger": self.ledger.problem,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
                 "keys": None if self.keys is None else self.keys.problem,
+                "node": self.fleet.nodes.problem,
             },
             partial(route_status, self.shadow.table, self.links.totals),
             partial(self.history.recent, time.monotonic()),
@@ -249,6 +262,7 @@ class ControlApp:
             self.rollouts.short,
             self.recordings.status(),
             receiver_status(self.launch.receives_at, self.links.totals, self.settings),
+            self.fleet.nodes.status(self.fleet.leadership.leader),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -281,17 +295,10 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     events = _build_events(launch, base, approvals, check_keys)
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
-    reload = _build_reload(launch, followers, events, first_loads, climbs)
+    reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
-    rollouts = RolloutKeeper(
-        store,
-        events.publisher,
-        own,
-        climbs,
-        put_in_force=reload.put_percents,
-        has_successor=lambda: processes.has_successor,
-    )
-    ledger = LedgerKeeper(store, workers, settings)
+    rollouts = _build_rollouts(launch, base, events, climbs, reload, processes)
+    ledger = assemble_ledger(launch.run, node_of(launch.first), store, base.fleet, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts, check_keys)
     if keys is not None:
         keys.follow([shadow.runner.take_key, events.sinks.take_key, approvals.take_key])
@@ -322,7 +329,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
-        history=HistoryState(),
+        history=base.history,
         own=own,
         saver=TotalsSaver(links.totals, base.local, launch.run),
         tracing=base.tracing,
@@ -342,9 +349,21 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
-            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger, rollouts
+            reload,
+            links,
+            own,
+            store,
+            probe,
+            only,
+            shadow.table,
+            events.slow,
+            events.certificates,
+            ledger,
+            rollouts,
+            base.fleet,
         ),
         receiver=receiver,
+        store_watch=StoreWatch(base.fleet.nodes.node, base.fleet.problem, events.publisher),
     )
 
 
@@ -359,14 +378,15 @@ class _Base:
     workers: WorkerLinks
     own: OwnMetrics
     tracing: TracingState
+    history: HistoryState
 
 
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
-    local, shared = file_store(file_location(launch.folder)), launch.first.store
-    node = node_of(launch.first)
-    store = local if shared is None else open_store(_shared(launch, shared), node)
+    local, shared, history = file_store(file_location(launch.folder)), launch.first.store, HistoryState()
+    node = OwnNode(node_of(launch.first), launch.folder, launch.run, lambda: history.last_minute(time.monotonic()))
+    store = local if shared is None else open_store(_shared(launch, shared), node.name)
     return _Base(
         store=store,
         local=local,
@@ -375,6 +395,7 @@ def _build_base(launch: Launch) -> _Base:
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
+        history=history,
     )
 
 
@@ -405,12 +426,13 @@ def _build_shadow(
     base: _Base,
     events: EventParts,
     ledger: LedgerKeeper,
-    rollouts: RolloutKeeper,
+    rollouts: AnyRolloutKeeper,
     check_keys: Callable[[], object],
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
-    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
-    settings = launch.in_force.settings
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing, events.slow.forget)
+    settings, node = launch.in_force.settings, node_of(launch.first)
+    fleet = shared_fleet(base.fleet, node) if base.store.is_shared else None
     return assemble_shadow(
         launch.run,
         settings,
@@ -420,6 +442,7 @@ def _build_shadow(
         listeners,
         tree=lambda: ledger.tree,
         check_keys=check_keys,
+        fleet=fleet,
     )
 
 
@@ -434,6 +457,7 @@ def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> Receive
 
 def _build_reload(
     launch: Launch,
+    base: _Base,
     followers: Sequence[Follower],
     events: EventParts,
     first_loads: FirstLoadsKeeper,
@@ -448,7 +472,44 @@ def _build_reload(
         rejected=events.changes.rejected,
         first_loads=lambda: first_loads.known,
         effective=climbs.effective,
+        loaded=base.fleet.nodes.load,
     )
+
+
+def _build_rollouts(
+    launch: Launch,
+    base: _Base,
+    events: EventParts,
+    climbs: ClimbsState,
+    reload: ReloadState,
+    processes: ProcessesState,
+) -> AnyRolloutKeeper:
+    if not base.store.is_shared:
+        return RolloutKeeper(
+            base.store,
+            events.publisher,
+            base.own,
+            climbs,
+            put_in_force=reload.put_percents,
+            has_successor=lambda: processes.has_successor,
+        )
+    leadership, now, feed = base.fleet.leadership, base.fleet.clock.now, base.fleet.feed
+    keeper = FleetRolloutKeeper(
+        base.store,
+        leadership,
+        events.publisher,
+        base.own,
+        climbs,
+        put_in_force=reload.put_percents,
+        node=node_of(launch.first),
+        run=f"{launch.run}-{time.time_ns()}",
+        now=now,
+        hold=lambda connection: why_held(connection, now()),
+        has_successor=lambda: processes.has_successor,
+    )
+    feed.subscribe(Topic.ROLLOUTS, keeper.hint)
+    feed.subscribe(Topic.REQUESTS, keeper.hint_leader)
+    return keeper
 
 
 def _build_server(
@@ -456,7 +517,7 @@ def _build_server(
     events: EventParts,
     shadow: ShadowParts,
     ledger: LedgerKeeper,
-    rollouts: RolloutKeeper,
+    rollouts: AnyRolloutKeeper,
     recordings: RecordingKeeper,
 ) -> LinkServer:
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)

@@ -22,6 +22,7 @@ from strangler.core.documents import (
     LegacyRecent,
     LegacyRequests,
     MatchFigures,
+    NodeStatus,
     ProcessIds,
     ReceiverStatus,
     RecentFigures,
@@ -65,6 +66,7 @@ def status(
     rollout: Callable[[str], RolloutShort | None],
     recording: RecordingStatus | None,
     receiver: ReceiverStatus | None,
+    nodes: list[NodeStatus],
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
@@ -103,6 +105,7 @@ def status(
         ledger=ledger,
         recording=recording,
         receiver=receiver,
+        nodes=nodes,
     )
 
 

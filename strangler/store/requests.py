@@ -1,8 +1,8 @@
 """The requests of nodes to the one that leads: what they have counted and seen, and what people ask of it.
 
-A node adds requests to the store; the leader takes them in the transaction that has their effect, so each has it once, or
-not yet. A node that does not know whether its transaction was committed may repeat it: its batches are numbered, and one
-that is there already adds nothing.
+A node adds requests to the store; the leader takes them in the transaction that has their effect, so each has it once,
+or not yet. A node that does not know whether its transaction was committed may repeat it: its batches are numbered, and
+one that is there already adds nothing.
 
 A request that somebody waits for has a response, under its name. It may be withdrawn until it is taken.
 """
@@ -84,6 +84,15 @@ def take_requests(connection: Connection, kinds: Sequence[str], most: int) -> li
         ).fetchall()
         rows += [Request(*row) for row in taken]
     return sorted(rows, key=lambda request: request.id)
+
+
+def waiting_requests(connection: Connection, kind: str, most: int) -> list[Request]:
+    """Return requests of a kind in their order, at most so many, for a leader that has to work out their effect first:
+    the transaction that stores it has to `withdraw` them, and to have no effect where one is there no longer."""
+    rows = connection.execute(
+        "SELECT id, node, at, kind, name, content FROM requests WHERE kind = ? ORDER BY id LIMIT ?", (kind, most)
+    )
+    return [Request(*row) for row in rows]
 
 
 def waiting_names(connection: Connection, node: str, kind: str) -> set[str]:

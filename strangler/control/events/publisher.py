@@ -36,6 +36,7 @@ _HAVE_A_LINE: Final = frozenset(
 """The kinds of events that are logged where they happen, and so not again here."""
 _LEVELS: Final = {
     Kind.SHADOW_HALTED: "error",
+    Kind.STORE_AWAY: "error",
     Kind.SIGNATURE_REGRESSED: "warning",
     Kind.ROLLOUT_FAILED: "warning",
     Kind.CERTIFICATE_EXPIRING: "warning",

@@ -86,6 +86,11 @@ class ClimbState:
     is_zeroed: bool = False
     """Whether the queue has an open breaker: nothing goes to the candidate, whatever the position says."""
     notes: tuple[str, ...] = ()
+    """The things that a person should know of it at this node of a fleet."""
+    cap: float | None = None
+    """The most that this node of a fleet gives to the candidate, until the leader has followed a request of it."""
+    held: str = ""
+    """Why nothing climbs in a fleet now."""
 
     @property
     def plan(self) -> RolloutSettings:
@@ -96,7 +101,8 @@ class ClimbState:
     @property
     def percent(self) -> float:
         """The percent that is to be in force."""
-        return 0.0 if self.is_zeroed else self.position.percent
+        percent = 0.0 if self.is_zeroed else self.position.percent
+        return percent if self.cap is None else min(percent, self.cap)
 
     def set_position(self, position: Position) -> None:
         """Stand at another position. New evidence begins with legacy's times so far."""

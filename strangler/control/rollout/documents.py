@@ -66,9 +66,9 @@ def _commands(climb: ClimbState) -> list[str]:
 
 
 def _notes(climb: ClimbState, problem: str | None) -> list[str]:
-    notes = []
+    notes = list(climb.notes)
     if problem is not None:
-        notes.append(f"the store cannot be written, so nothing climbs: {problem}")
+        notes.append(f"nothing can be stored, so nothing climbs: {problem}")
     if goes_cold(climb.routes, climb.percent):
         notes.append(COLD_LEGACY)
     if climb.position.state is RolloutState.WAITING and climb.percent:

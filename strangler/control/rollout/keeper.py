@@ -61,7 +61,8 @@ class RolloutKeeper(RolloutViews):
         has_successor: Callable[[], bool] = lambda: False,
     ) -> None:
         saver = RolloutSaver(store, publisher, climbs)
-        super().__init__(climbs, saver)
+        super().__init__(climbs, lambda: saver.problem)
+        self._saver = saver
         self._store = store
         self._now = wall_clock
         self._percents = PercentsInForce(store.folder, climbs, put_in_force)

@@ -33,12 +33,7 @@ class RolloutMoves:
                 climb.is_zeroed = True
                 self._percents.enforce(climb)
             return
-        before, now = climb.position, self._now()
-        after, changes = happen(before, climb.plan, event, now)
-        unsaved = report(climb, changes)
-        if event in SWITCH_EVENTS:
-            unsaved.moves.append(StoredMove(now, before.percent, after.percent, "kill_switch", _switch_text(event)))
-        self.follow(climb, after, unsaved)
+        self.follow(climb, *decided(climb, event, self._now()))
 
     def follow(self, climb: ClimbState, after: Position, unsaved: Unsaved) -> None:
         """Stand at another position at once, and store it soon."""
@@ -94,6 +89,16 @@ class RolloutMoves:
         for event in queue:
             self.happen(climb, event)
         return is_stored
+
+
+def decided(climb: ClimbState, event: RolloutEvent, now: float) -> tuple[Position, Unsaved]:
+    """Return the position after what has happened outside, and what is to be stored with it. Nothing changes here."""
+    before = climb.position
+    after, changes = happen(before, climb.plan, event, now)
+    unsaved = report(climb, changes)
+    if event in SWITCH_EVENTS:
+        unsaved.moves.append(StoredMove(now, before.percent, after.percent, "kill_switch", _switch_text(event)))
+    return after, unsaved
 
 
 def _switch_text(event: RolloutEvent) -> str:

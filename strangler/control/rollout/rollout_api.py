@@ -7,6 +7,7 @@ from aiohttp import web
 
 from strangler.control.responses import json_response, named, problem, read_body
 from strangler.control.rollout.climbs import UnknownRolloutError
+from strangler.control.rollout.fleet_keeper import FleetRolloutKeeper, NotFollowedError
 from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.core.documents import RolloutRequest
 from strangler.core.rollout.machine import COMMANDS, NoTransitionError
@@ -17,7 +18,7 @@ class Control(Protocol):
     """The parts of control that are needed here."""
 
     @property
-    def rollouts(self) -> RolloutKeeper: ...
+    def rollouts(self) -> RolloutKeeper | FleetRolloutKeeper: ...
 
 
 class RolloutApi:
@@ -61,5 +62,7 @@ class RolloutApi:
             return problem(404, str(error))
         except NoTransitionError as error:
             return problem(409, str(error))
+        except NotFollowedError as error:
+            return problem(503, str(error))
         except StoreError as error:
             return problem(507, f"the store cannot be written: {error}; the rollout stays as it is")

@@ -89,20 +89,21 @@ class RolloutSaver:
         """Store positions, what belongs to each group, and which groups are `gone`; return False if that fails."""
         events = [event for _, each in unsaved for event in each.events]
         try:
-            await self._store.call(partial(_write, self._publisher, positions, unsaved, gone))
+            await self._store.call(partial(write_rollouts, self._publisher, positions, unsaved, gone))
         except StoreError:  # logged by the store itself, and in the status
             return False
         self._publisher.on_stored(events)
         return True
 
 
-def _write(
+def write_rollouts(
     publisher: Publisher,
     positions: Mapping[str, StoredPosition],
     unsaved: Sequence[tuple[str, Unsaved]],
     gone: Sequence[str],
     connection: Connection,
 ) -> None:
+    """Write positions, what belongs to each group, and which groups are `gone`, in the caller's transaction."""
     stored_rollouts.save(connection, positions, [(group, move) for group, each in unsaved for move in each.moves], gone)
     publisher.insert(connection, [event for _, each in unsaved for event in each.events])
     for _, each in unsaved:

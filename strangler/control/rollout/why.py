@@ -15,6 +15,8 @@ def why(climb: ClimbState, route: str, problem: str | None) -> str:
     position = climb.position
     if problem is not None and position.state is RolloutState.RUNNING:
         return f"it does not climb while its steps cannot be stored: {problem}"
+    if climb.held and position.state is RolloutState.RUNNING:
+        return f"it does not climb now: {climb.held}"
     match position.waits_for:
         case WaitsFor.START:
             return f"it was not started: strangler rollout start {route}"

@@ -46,6 +46,8 @@ class Kind(StrEnum):
     SHADOW_RESUMED = "shadow.resumed"
     SHADOW_STOPPED = "shadow.stopped"
     SHADOW_STARTED = "shadow.started"
+    STORE_AWAY = "store.away"
+    STORE_BACK = "store.back"
     COMPARISON = "shadow.comparison"
     """Only sent to the topic of comparisons, never stored as an event."""
 

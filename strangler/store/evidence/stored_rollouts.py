@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from strangler.core.rollout.caller_tally import REGISTERS
+from strangler.core.rollout.evidence import StepCounts
 from strangler.core.rollout.judgement import LookRecord
 from strangler.core.rollout.position import Position
 from strangler.core.time_buckets import BOUNDS_S
@@ -41,6 +42,19 @@ class StoredMove(msgspec.Struct, frozen=True):
     """The look that it was decided by, if one was."""
 
 
+class FleetNotes(msgspec.Struct, frozen=True):
+    """The notes that the leader of a fleet leaves with a position, for the other nodes and for the next leader."""
+
+    steps: tuple[float, ...] = ()
+    """The steps of the plan that it was last moved by."""
+    upstreams: tuple[str, ...] = ()
+    """The upstreams of the candidates that its evidence is of."""
+    held: str = ""
+    """Why nothing climbs now."""
+    gate: tuple[str, ...] = ()
+    """Why the gate does not hold."""
+
+
 class StoredPosition(msgspec.Struct, frozen=True):
     """A position, and legacy's last times where shadows time both arms: seconds, the newest last."""
 
@@ -49,6 +63,8 @@ class StoredPosition(msgspec.Struct, frozen=True):
     p95_s: float | None = None
     """Legacy's percentile by which pairs are counted since the evidence began; None: it is not known yet."""
     version: int = _VERSION
+    fleet: FleetNotes | None = None
+    """None: the store is that of one node."""
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -85,14 +101,19 @@ def load(connection: Connection) -> dict[str, StoredRollout]:
             moves.setdefault(name, []).append(msgspec.json.decode(content, type=StoredMove))
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             unread.setdefault(name, []).append(str(error))
-    rows = connection.execute("SELECT name, content FROM rollout_positions").fetchall()
     return {
-        name: replace(_read(content, tuple(moves.get(name, ()))), unread_moves=tuple(unread.get(name, ())))
-        for name, content in rows
+        name: replace(row, history=tuple(moves.get(name, ())), unread_moves=tuple(unread.get(name, ())))
+        for name, row in load_positions(connection).items()
     }
 
 
-def _read(content: bytes, moves: tuple[StoredMove, ...]) -> StoredRollout:
+def load_positions(connection: Connection) -> dict[str, StoredRollout]:
+    """Return the stored rollouts by group, without their moves. Raises DatabaseError."""
+    rows = connection.execute("SELECT name, content FROM rollout_positions").fetchall()
+    return {name: _read(content) for name, content in rows}
+
+
+def _read(content: bytes) -> StoredRollout:
     try:
         kept = msgspec.json.decode(content, type=StoredPosition)
         if kept.version > _VERSION:
@@ -101,14 +122,17 @@ def _read(content: bytes, moves: tuple[StoredMove, ...]) -> StoredRollout:
             raise ValueError("its times are counted by other buckets")
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         known = _known(content)
-        return StoredRollout(None, known.percent, known.moves, moves, str(error))
-    return StoredRollout(kept, kept.position.percent, kept.position.moves, moves)
+        return StoredRollout(None, known.percent, known.moves, (), str(error))
+    return StoredRollout(kept, kept.position.percent, kept.position.moves, ())
 
 
 def _has_our_buckets(position: Position) -> bool:
-    """Return whether all counts can be added to those of this version."""
-    counts = position.counts
-    kept = [counts.legacy.buckets, counts.candidate.buckets, position.reference.buckets]
+    return len(position.reference.buckets) in {0, len(BOUNDS_S) + 1} and are_our_counts(position.counts)
+
+
+def are_our_counts(counts: StepCounts) -> bool:
+    """Return whether counts can be added to those of this version."""
+    kept = [counts.legacy.buckets, counts.candidate.buckets]
     kept += [caller.counts.buckets for caller in counts.callers.busiest.values()]
     return {len(buckets) for buckets in kept} <= {0, len(BOUNDS_S) + 1} and len(counts.callers.registers) == REGISTERS
 
@@ -130,7 +154,7 @@ def save(
     names = [(name,) for name in gone]
     connection.executemany("DELETE FROM rollout_positions WHERE name = ?", names)
     connection.executemany("DELETE FROM rollout_moves WHERE name = ?", names)
-    rows = [(name, msgspec.json.encode(kept)) for name, kept in positions.items()]
+    rows = [(name, msgspec.json.encode(kept)) for name, kept in sorted(positions.items())]
     connection.executemany(
         "INSERT INTO rollout_positions VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = excluded.content", rows
     )
@@ -140,5 +164,5 @@ def save(
         """DELETE FROM rollout_moves WHERE name = ? AND id <= (
             SELECT id FROM rollout_moves WHERE name = ? ORDER BY id DESC LIMIT 1 OFFSET ?
         )""",
-        [(name, name, MAX_MOVES) for name in {name for name, _, _ in added}],
+        [(name, name, MAX_MOVES) for name in sorted({name for name, _, _ in added})],
     )

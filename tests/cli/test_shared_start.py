@@ -1,0 +1,90 @@
+"""The percents that a proxy starts with, by its own file, or by a store that may be away, empty or too slow."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strangler.cli._shared_start import starting_percents
+from strangler.core.rollout.position import Position
+from strangler.core.settings import Settings
+from strangler.ipc.start import SUCCESSION_VARIABLE
+from strangler.state import rollout_file
+from strangler.state.rollout_file import KeptPercent
+from strangler.store.evidence import stored_rollouts
+from strangler.store.evidence.access import location_of
+from strangler.store.evidence.stored_rollouts import StoredPosition
+from strangler.store.schema.opening import writer
+from tests.control.rollout.proxies import rolled
+from tests.factories import route, settings
+from tests.store.postgres import PostgresServer, running_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def shared(server: PostgresServer, tmp_path: Path) -> Settings:
+    """The settings of a node whose file has 50 %, and whose store 25 %."""
+    return _node(server.url(), tmp_path)
+
+
+def _node(url: str | None, folder: Path) -> Settings:
+    found = settings((rolled(),), state=str(folder), store=url)
+    rollout_file.write(folder, {"orders": KeptPercent(50.0, 3)})
+    if url is not None:
+        with writer(location_of(found)) as connection:
+            stored_rollouts.save(connection, {"orders": StoredPosition(Position(percent=25.0))}, ())
+    return found
+
+
+def test_a_node_alone_starts_with_the_percents_of_its_file(tmp_path: Path) -> None:
+    assert starting_percents(_node(None, tmp_path)) == {"orders": 50}
+
+
+def test_a_node_of_several_starts_with_the_stored_percents(shared: Settings) -> None:
+    assert starting_percents(shared, {}) == {"orders": 25}
+
+
+@pytest.mark.parametrize(("kept", "percent"), [(50.0, 25.0), (5.0, 5.0)])
+def test_beside_a_program_that_is_replaced_no_percent_is_above_its_own(
+    shared: Settings, kept: float, percent: float
+) -> None:
+    rollout_file.write(Path(shared.state), {"orders": KeptPercent(kept, 9)})
+    assert starting_percents(shared, {SUCCESSION_VARIABLE: "{}"}) == {"orders": percent}
+
+
+def test_without_a_rollout_the_store_is_not_read(tmp_path: Path) -> None:
+    nobody = settings((route("orders"),), state=str(tmp_path), store="postgresql://nobody@127.0.0.1:1/nothing")
+    assert starting_percents(nobody, {}) == {}
+
+
+def test_a_store_that_is_away_or_does_not_respond_means_0_percent_within_2_seconds(
+    server: PostgresServer, shared: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.send(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert starting_percents(shared, {}) == {}
+        assert time.monotonic() - began < 4  # 2 s on a machine that does nothing else
+    finally:
+        server.send(signal.SIGCONT)
+    assert "rollouts start at 0 % until the store is back" in capsys.readouterr().err
+    server.stop()
+    try:
+        assert starting_percents(shared, {}) == {}
+    finally:
+        server.start()
+    assert starting_percents(shared, {}) == {"orders": 25}
+
+
+def test_an_empty_store_means_0_percent(server: PostgresServer, tmp_path: Path) -> None:
+    with server.connect() as connection:
+        connection.execute("CREATE DATABASE empty")
+    rollout_file.write(tmp_path, {"orders": KeptPercent(50.0, 3)})
+    assert starting_percents(settings((rolled(),), state=str(tmp_path), store=server.url("empty")), {}) == {}
