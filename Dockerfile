@@ -17,9 +17,9 @@ COPY pyproject.toml setup.py README.md LICENSE ./
 COPY strangler strangler
 COPY legacy_stub legacy_stub
 # The environment has no pip of its own; byte code is made now, because nothing can be written later.
-# The hot path is compiled here; the compiler stays behind in this stage.
+# The hot path is compiled here; the compiler stays behind in this stage. `postgres`: a store that several nodes share.
 RUN python -m venv --without-pip /opt/strangler \
- && STRANGLER_COMPILE=1 python -m pip --python /opt/strangler/bin/python install --no-cache-dir --compile .
+ && STRANGLER_COMPILE=1 python -m pip --python /opt/strangler/bin/python install --no-cache-dir --compile ".[postgres]"
 
 FROM python:3.11.14-slim-bookworm
 RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel \

@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "state",
         "times",
     },
-    "state": {"store"},
+    "state": {"store", "times"},
     "tls": {"core", "unnamed_files"},
     # all that is in the database
     "store": {"core", "core.ledger", "ledger"},

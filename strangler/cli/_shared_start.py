@@ -1,4 +1,4 @@
-"""The percents that a proxy starts with: those of this node's file, or of the store that it shares with other nodes.
+"""The state that a proxy starts with: percents and kill switch of the store that it shares, or of its own files alone.
 
 What reads a store is imported only for a shared one: this is part of `serve`, whose process stays small.
 """
@@ -28,11 +28,14 @@ def starting_percents(settings: Settings, environ: Mapping[str, str] = os.enviro
     The file of a node that shares its store may be of long ago, so it is not believed: while the store is away, all
     start at 0 %, and control puts the stored percents in force once it is back. Beside a program that is being replaced
     a percent is never above that of its workers, which serve until the new ones do.
+
+    The kill switch of all nodes becomes that of this node's file, which its workers read.
     """
-    kept = rollout_file.percents(Path(settings.state))
-    if settings.store is None or all(route.rollout is None for route in settings.routes):
+    folder = Path(settings.state)
+    kept = rollout_file.percents(folder)
+    if settings.store is None:
         return kept
-    percents = read_shared(settings, _percents)
+    percents = read_shared(settings, lambda connection: _taken(connection, folder))
     if percents is None:
         return {}
     if SUCCESSION_VARIABLE not in environ:
@@ -40,9 +43,12 @@ def starting_percents(settings: Settings, environ: Mapping[str, str] = os.enviro
     return {group: min(percent, kept.get(group, 0.0)) for group, percent in percents.items()}
 
 
-def _percents(connection: Connection) -> dict[str, float]:
+def _taken(connection: Connection, folder: Path) -> dict[str, float]:
+    from strangler.state.starting_switch import take_turns
     from strangler.store.evidence.stored_rollouts import load_positions
+    from strangler.store.stored_kill_switch import load_turns
 
+    take_turns(folder, load_turns(connection))
     return {group: row.percent for group, row in load_positions(connection).items()}
 
 
@@ -68,7 +74,9 @@ def read_shared(settings: Settings, work: Callable[[Connection], _T], wait_s: fl
     thread.join(wait_s)
     if found:
         return found[0]
-    place = location_of(settings).place
-    why = problems[0] if problems else f"{place} has not responded within {wait_s:g} s"
-    click.echo(f"warning: rollouts start at 0 % until the store is back: {why}", err=True)
+    why = problems[0] if problems else f"{location_of(settings).place} has not responded within {wait_s:g} s"
+    click.echo(
+        f"warning: rollouts start at 0 %, and the kill switch is that of this node alone, until the store is back: {why}",
+        err=True,
+    )
     return None

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler.cli._admin import Admin
-from strangler.cli._tables import candidate, notices, percent, table, upstreams
+from strangler.cli._tables import candidate, nodes, notices, percent, table, upstreams
 from strangler.core.documents import RecentFigures, RouteStatus, StatusDocument
 
 _ERRORS_ARE_BAD = 0.01
@@ -26,8 +26,11 @@ class StatusScreen:
     def draw(self, found: StatusDocument, width: int, height: int, absence: Text | None) -> list[RenderableType]:
         head = [Text.from_markup(line) for line in notices(found)] if absence is None else [absence]
         lower = upstreams(found.upstreams)
-        room = height - sum(line.plain.count("\n") + 1 for line in head) - lower.row_count - _OTHER_LINES
-        return [*head, Text(), *_live_routes(found, max(3, room)), Text(), lower]
+        fleet = nodes(found.nodes)
+        used = lower.row_count + (fleet.row_count + 2 if len(found.nodes) > 1 else 0)
+        room = height - sum(line.plain.count("\n") + 1 for line in head) - used - _OTHER_LINES
+        others: list[RenderableType] = [Text(), fleet] if len(found.nodes) > 1 else []
+        return [*head, *others, Text(), *_live_routes(found, max(3, room)), Text(), lower]
 
 
 def _live_routes(status: StatusDocument, room: int) -> list[RenderableType]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from strangler.cli._node_table import NODE_COLUMNS, add_nodes, node_notices
 from strangler.core.documents import (
     LedgerStatus,
     MatchFigures,
+    NodeStatus,
     PassedGate,
     ReceiverStatus,
     RetireStatus,
@@ -23,7 +25,7 @@ from strangler.core.documents import (
     WorkerStatus,
 )
 from strangler.core.gate import cut_percent
-from strangler.core.kill_switch_text import kill_switch_note
+from strangler.core.kill_switch_text import kill_switch_note, node_only_text
 from strangler.core.recording_text import recording_text
 from strangler.core.retire_text import refuses, retire_text
 from strangler.core.rollout_text import WAITS_FOR_PERSON, next_percent, routes_text, waits_text
@@ -41,6 +43,8 @@ def notices(status: StatusDocument) -> list[str]:
         reason = f": {escape(switch.reason)}" if switch.reason else ""
         lines.append(f"[bold red]kill switch ON[/] since {switch.since}{reason}")
     lines += [_killed(name, killed, status.routes) for name, killed in switch.routes.items()]
+    if (limits := node_only_text(switch)) is not None:
+        lines.append(f"[bold red]kill switch[/] as it was turned last, {escape(limits)}")
     if status.is_draining:
         lines.append("[bold yellow]draining[/]: no new connections are taken")
     if config.problems:
@@ -49,6 +53,7 @@ def notices(status: StatusDocument) -> list[str]:
     if config.needs_restart:
         lines.append(f"[yellow]needs a restart[/] to take effect: {', '.join(config.needs_restart)}")
     lines += [f"[bold red]{part}[/]: {escape(problem)}" for part, problem in status.problems.items()]
+    lines += node_notices(status.nodes)
     lines += [_passed_by(item) for item in status.gates.passed_by.values()]
     lines += [_slow(item) for found in status.slow.values() for item in found]
     lines += [line for route in status.routes for line in _shadow(route)]
@@ -222,6 +227,11 @@ def upstreams(upstreams: Sequence[UpstreamStatus]) -> Table:
             text += f": {escape(upstream.breaker_reason)}"
         made.add_row(escape(upstream.name), _endpoints(upstream.endpoints), text, _in_flight(upstream))
     return made
+
+
+def nodes(nodes: Sequence[NodeStatus]) -> Table:
+    """Return a table of the nodes of a fleet."""
+    return add_nodes(table(*NODE_COLUMNS), nodes)
 
 
 def percent(route: RouteStatus) -> str:

@@ -23,6 +23,7 @@ _STYLES = {
     "routes.rejected": "bold red",
     "shadow.halted": "bold red",
     "shadow.stopped": "bold red",
+    "store.away": "bold red",
     "gate.passed_by": "bold red",
     "signature.regressed": "bold red",
     "signature.new": "yellow",
@@ -37,6 +38,7 @@ _STYLES = {
     "breaker.closed": "green",
     "shadow.resumed": "green",
     "shadow.started": "green",
+    "store.back": "green",
 }
 
 

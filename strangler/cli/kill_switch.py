@@ -9,7 +9,7 @@ from strangler.cli._acting_user import acting_user
 from strangler.cli._admin import Admin, NamedAdmin, admin_option, find_admin
 from strangler.cli._config import config_option
 from strangler.core.documents import KillSwitchRequest, KillSwitchStatus
-from strangler.core.kill_switch_text import route_turned_text, turned_text
+from strangler.core.kill_switch_text import node_only_text, route_turned_text, turned_text
 
 
 @click.command()
@@ -44,6 +44,9 @@ def command(
         state = _turn(proxy, False, reason, name)
         click.echo(f"kill switch off for route '{name}'")
     click.echo(turned_text(state) if route is None else route_turned_text(route, state))
+    limits = node_only_text(state)
+    if limits is not None:
+        click.echo(limits)
 
 
 def _turn(proxy: Admin, on: bool, reason: str, route: str | None) -> KillSwitchStatus:

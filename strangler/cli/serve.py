@@ -20,6 +20,7 @@ from strangler.core.settings import Settings
 from strangler.ipc.messages import encode_settings
 from strangler.ipc.process import how_it_ended
 from strangler.state import retire_file
+from strangler.state.store_secret import StoreSecretError, store_secret
 from strangler.unnamed_files import unnamed_file, write_file
 
 
@@ -70,16 +71,33 @@ def _load_apart(config: Path, adapt: Callable[[Settings], Settings]) -> int:
     return settings_fd
 
 
+def _check_secret(config: Path, settings: Settings) -> None:
+    """End the program if keys could not be sealed in the store that several nodes share."""
+    try:
+        if settings.store is not None:
+            store_secret(os.environ)
+    except StoreSecretError as error:
+        click.echo(f"{config}: store: {error}", err=True)
+        raise SystemExit from None
+
+
 def _load_and_end(config: Path, settings_fd: int, adapt: Callable[[Settings], Settings]) -> NoReturn:
     status = 1
     try:
         settings = adapt(settings_of(config, with_certificates=True))
+        _check_secret(config, settings)
+        if settings.store is not None:  # imported here alone: what opens a store is large
+            from strangler.cli._node_name import take_name
+
+            take_name(settings)
         folder = Path(settings.state)
         settings = with_first_loads(settings, retire_file.read(folder), time.time())
         write_file(settings_fd, encode_settings(with_percents(settings, starting_percents(settings))))
         status = 0
     except SystemExit:
         status = BAD_INPUT
+    except click.ClickException as error:
+        error.show()
     except KeyboardInterrupt:
         pass  # the command got it too, and reports it
     except BaseException:  # whatever it is, this copy of the command must not go on

@@ -9,11 +9,13 @@ import click
 
 from strangler.cli._acting_user import acting_user
 from strangler.cli._config import config_option, settings_of
+from strangler.cli._state_transfer import export, import_
 from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.restore import Replaced
 from strangler.state.restore import restore as restore_backup
 from strangler.store.connection import Connection
+from strangler.store.evidence.access import location_of
 from strangler.store.evidence.audits import write_audit
 from strangler.store.schema import prepare_file
 from strangler.store.sqlite import transaction
@@ -30,7 +32,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print what 
 
 @click.group()
 def command() -> None:
-    """Back up the state folder, and restore it.
+    """Back up the state folder, restore it, and carry what nodes share to another store.
 
     The state folder has the evidence, reviews and audit, the redaction key, the kill switch and shadow-diffs.jsonl.
     """
@@ -49,15 +51,18 @@ def backup(file: Path, config: Path, state: Path | None, as_json: bool) -> None:
     \b
     strangler state backup /backup/strangler.tar.gz
     """
+    not_in_it = _shared_place(config) if state is None else None
     try:
         done = write_backup(_folder(config, state), file, utc_now())
     except BackupError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps({"file": str(file), **asdict(done)}))
+        click.echo(json.dumps({"file": str(file), **asdict(done), "not_in_it": not_in_it}))
         return
     for name, size in done.files.items():
         click.echo(f"{name}: {_size(size)}")
+    if not_in_it is not None:
+        click.echo(f"the evidence is not in it: {not_in_it} has it; `strangler state export` writes it into a file")
     click.echo(f"{file}: {_size(done.size)}; it has the key to hashed values, so keep it as safe as the state folder")
 
 
@@ -99,6 +104,16 @@ def _note_restore(store: Connection, detail: str) -> None:
     prepare_file(store)
     with transaction(store):
         write_audit(store, time.time(), acting_user(), "state restore", "", "", detail)
+
+
+command.add_command(export)
+command.add_command(import_)
+
+
+def _shared_place(config: Path) -> str | None:
+    """Return where the store is that nodes share; None if it is in the state folder."""
+    location = location_of(settings_of(config))
+    return None if location.url is None else location.place
 
 
 def _folder(config: Path, state: Path | None) -> Path:

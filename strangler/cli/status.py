@@ -22,7 +22,7 @@ from strangler.core.documents import StatusDocument
 @click.option("--interval", type=Duration(), default="1s", show_default=True, help="How often, with --watch.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with --watch one line each time.")
 def command(config: Path, admin: NamedAdmin | None, is_watching: bool, interval: float, as_json: bool) -> None:
-    """Show what a running proxy does: processes, upstreams, routes.
+    """Show what a running proxy does: processes, upstreams, routes, and the other nodes that share its store.
 
     Exit code 1 if no proxy runs. With --watch, a proxy that goes away later is shown as away until it is back.
     """
@@ -35,6 +35,9 @@ def command(config: Path, admin: NamedAdmin | None, is_watching: bool, interval:
     else:
         for line in _tables.notices(status):
             console.print(line, soft_wrap=True)
+        if len(status.nodes) > 1:
+            console.print()
+            console.print(_tables.nodes(status.nodes))
         console.print()
         console.print(_tables.routes(status.routes, status.unrouted))
         console.print()

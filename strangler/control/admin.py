@@ -166,7 +166,8 @@ async def _events(request: web.Request) -> web.Response:
 
 
 async def _kill_switch(request: web.Request) -> web.Response:
-    return json_response(kill_switch_status(request.app[_STATE].kill_switch))
+    state = request.app[_STATE]
+    return json_response(kill_switch_status(state.kill_switch, state.store.problem))
 
 
 async def _turn_kill_switch(request: web.Request) -> web.Response:
@@ -181,4 +182,4 @@ async def _turn_kill_switch(request: web.Request) -> web.Response:
         return problem(error.status, str(error))
     except OSError as error:
         return problem(507, f"the kill switch cannot be written to the state folder: {error.strerror}")
-    return json_response(kill_switch_status(state))
+    return json_response(kill_switch_status(state, request.app[_STATE].store.problem))

@@ -16,14 +16,17 @@ from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
-from strangler.control.fleet.fleet_parts import FleetParts, Running, assemble_fleet
+from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.shared_keys import SharedKeys
+from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
+from strangler.control.fleet.store_watch import StoreWatch
 from strangler.control.health import HealthChecks
 from strangler.control.history import HistorySampler, HistoryState
 from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.link_server import LinkListeners, LinkServer
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.metrics_source import MetricsFilter, MetricsSource
-from strangler.control.operator_actions import KillSwitchListener, Operator, log_turn
+from strangler.control.operator_actions import Operator, log_turn
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
@@ -41,6 +44,7 @@ from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, asse
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
 from strangler.control.shadow.route_status import route_status
+from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
 from strangler.control.totals_saver import TotalsSaver
 from strangler.control.tracing import TracingState
@@ -104,10 +108,15 @@ class ControlApp:
     recordings: RecordingKeeper
     reload: ReloadState
     operator: Operator
+    switch: SharedKillSwitch | None
+    """The kill switch of all nodes; None without others."""
+    keys: SharedKeys | None
+    """The keys of all nodes; None without others."""
     probe: LegacyProbe
     ready: Readiness
     metrics: MetricsSource
     receiver: ReceiverServer | None
+    store_watch: StoreWatch
     _snapshot: Snapshot | None = None
 
     # 1. From start to end
@@ -115,6 +124,10 @@ class ControlApp:
     async def restore(self) -> None:
         """Restore the state that an earlier control left in the state folder."""
         in_force = self.launch.in_force
+        if self.switch is not None:
+            await self.switch.restore()
+        if self.keys is not None:
+            await self.keys.restore()
         await self.saver.restore()
         await self.ledger.restore()
         await self.shadow.runner.restore()
@@ -134,6 +147,7 @@ class ControlApp:
         return (
             self.reload,
             *self.fleet.running,
+            *(part for part in (self.switch, self.keys) if part is not None),
             self.saver,
             self.ledger,
             self.rollouts,
@@ -148,6 +162,7 @@ class ControlApp:
             self.events.certificates,
             self.events.retire,
             *(() if self.receiver is None else (self.receiver,)),
+            *((self.store_watch,) if self.store.is_shared else ()),
         )
 
     async def close(self) -> None:
@@ -223,11 +238,13 @@ class ControlApp:
             self.processes.is_draining,
             self.launch.listen,
             {
-                "store": self.store.problem or self.local.problem,
+                "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
+                "keys": None if self.keys is None else self.keys.problem,
+                "node": self.fleet.nodes.problem,
             },
             partial(route_status, self.shadow.table, self.links.totals),
             partial(self.history.recent, time.monotonic()),
@@ -240,6 +257,7 @@ class ControlApp:
             self.rollouts.short,
             self.recordings.status(),
             receiver_status(self.launch.receives_at, self.links.totals, self.settings),
+            self.fleet.nodes.status(self.fleet.leadership.leader),
         )
 
     async def snapshot(self) -> Snapshot:
@@ -265,16 +283,23 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     Followers in `before` adopt new settings before the parts in here, followers in `after` after them.
     """
     settings, base = launch.in_force.settings, _build_base(launch)
+    keys = SharedKeys(base.store, launch.folder, launch.environ) if base.store.is_shared else None
+    check_keys: Callable[[], object] = (lambda: None) if keys is None else keys.check
     store, links, workers, own = base.store, base.links, base.workers, base.own
-    approvals, first_loads = ApprovalLinks(launch.folder, settings.admin), FirstLoadsKeeper(launch.folder)
-    events = assemble_events(launch.run, settings, store, launch.environ, own, links, approvals.decorated)
+    approvals, first_loads = ApprovalLinks(launch.folder, settings.admin, check_keys), FirstLoadsKeeper(launch.folder)
+    events = _build_events(launch, base, approvals, check_keys)
     climbs = ClimbsState(settings, links.kill_switch, launch.in_force.generation)
     followers: list[Follower] = []  # filled below: parts that follow the settings may also put percents in force
-    reload = _build_reload(launch, followers, events, first_loads, climbs)
+    reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
     rollouts = _build_rollouts(launch, base, events, climbs, reload, processes)
     ledger = LedgerKeeper(store, workers, settings)
-    shadow = _build_shadow(launch, base, events, ledger, rollouts)
+    shadow = _build_shadow(launch, base, events, ledger, rollouts, check_keys)
+    if keys is not None:
+        keys.follow([shadow.runner.take_key, events.sinks.take_key, approvals.take_key])
+    keeper = KillSwitchKeeper(launch.folder, links, [workers, shadow.runner, rollouts])
+    switch = share_kill_switch(store, keeper, events.publisher.insert, base.fleet, node_of(launch.first))
+    base.fleet.feed.subscribe(Topic.EVENTS, events.sinks.hint)
     recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
     receiver = _build_receiver(launch, base, shadow)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
@@ -299,7 +324,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         server=_build_server(base, events, shadow, ledger, rollouts, recordings),
         workers=workers,
         processes=processes,
-        history=HistoryState(),
+        history=base.history,
         own=own,
         saver=TotalsSaver(links.totals, base.local, launch.run),
         tracing=base.tracing,
@@ -313,13 +338,27 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         rollouts=rollouts,
         recordings=recordings,
         reload=reload,
-        operator=_build_operator(base, events, shadow, rollouts),
+        operator=Operator(base.store, keeper, shadow.table, shadow.switch, events.publisher.publish_event, switch),
+        switch=switch,
+        keys=keys,
         probe=probe,
         ready=Readiness(probe, links, processes, reload),
         metrics=MetricsSource(
-            reload, links, own, store, probe, only, shadow.table, events.slow, events.certificates, ledger, rollouts
+            reload,
+            links,
+            own,
+            store,
+            probe,
+            only,
+            shadow.table,
+            events.slow,
+            events.certificates,
+            ledger,
+            rollouts,
+            base.fleet,
         ),
         receiver=receiver,
+        store_watch=StoreWatch(base.fleet.nodes.node, base.fleet.problem, events.publisher),
     )
 
 
@@ -334,14 +373,15 @@ class _Base:
     workers: WorkerLinks
     own: OwnMetrics
     tracing: TracingState
+    history: HistoryState
 
 
 def _build_base(launch: Launch) -> _Base:
     totals, in_force = TotalsState(), launch.in_force
     links = LinksState(totals, in_force.generation, in_force.encoded, kill_switch.read(launch.folder))
-    local, shared = file_store(file_location(launch.folder)), launch.first.store
-    node = node_of(launch.first)
-    store = local if shared is None else open_store(_shared(launch, shared), node)
+    local, shared, history = file_store(file_location(launch.folder)), launch.first.store, HistoryState()
+    node = OwnNode(node_of(launch.first), launch.folder, launch.run, lambda: history.last_minute(time.monotonic()))
+    store = local if shared is None else open_store(_shared(launch, shared), node.name)
     return _Base(
         store=store,
         local=local,
@@ -350,6 +390,7 @@ def _build_base(launch: Launch) -> _Base:
         workers=WorkerLinks(links),
         own=OwnMetrics(totals, f"{launch.run}-control-{time.time_ns()}"),
         tracing=TracingState(in_force.settings),
+        history=history,
     )
 
 
@@ -357,14 +398,44 @@ def _shared(launch: Launch, url: str) -> StoreLocation:
     return replace(file_location(launch.folder), url=url)
 
 
+def _build_events(
+    launch: Launch, base: _Base, approvals: ApprovalLinks, check_keys: Callable[[], object]
+) -> EventParts:
+    node = node_of(launch.first) if base.store.is_shared else ""
+    return assemble_events(
+        launch.run,
+        launch.in_force.settings,
+        base.store,
+        launch.environ,
+        base.own,
+        base.links,
+        approvals.decorated,
+        base.fleet.leadership,
+        node,
+        check_keys,
+    )
+
+
 def _build_shadow(
-    launch: Launch, base: _Base, events: EventParts, ledger: LedgerKeeper, rollouts: AnyRolloutKeeper
+    launch: Launch,
+    base: _Base,
+    events: EventParts,
+    ledger: LedgerKeeper,
+    rollouts: AnyRolloutKeeper,
+    check_keys: Callable[[], object],
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
     listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
     settings = launch.in_force.settings
     return assemble_shadow(
-        launch.run, settings, base.store, base.workers, base.own, listeners, tree=lambda: ledger.tree
+        launch.run,
+        settings,
+        base.store,
+        base.workers,
+        base.own,
+        listeners,
+        tree=lambda: ledger.tree,
+        check_keys=check_keys,
     )
 
 
@@ -379,6 +450,7 @@ def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> Receive
 
 def _build_reload(
     launch: Launch,
+    base: _Base,
     followers: Sequence[Follower],
     events: EventParts,
     first_loads: FirstLoadsKeeper,
@@ -393,6 +465,7 @@ def _build_reload(
         rejected=events.changes.rejected,
         first_loads=lambda: first_loads.known,
         effective=climbs.effective,
+        loaded=base.fleet.nodes.load,
     )
 
 
@@ -442,9 +515,3 @@ def _build_server(
 ) -> LinkServer:
     listeners = LinkListeners(shadow.runner, events.changes, base.tracing, ledger, rollouts, recordings)
     return LinkServer(base.workers, base.own, listeners)
-
-
-def _build_operator(base: _Base, events: EventParts, shadow: ShadowParts, rollouts: AnyRolloutKeeper) -> Operator:
-    listeners: list[KillSwitchListener] = [base.workers, shadow.runner, rollouts]
-    turned = events.changes.kill_switch_turned
-    return Operator(base.store, base.links, shadow.table, shadow.switch, listeners, publish_turn=turned)

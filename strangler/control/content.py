@@ -56,6 +56,15 @@ class Contents:
         return self.main.key, *((path, content.key) for path, content in named)
 
     @property
+    def digest(self) -> str:
+        """The SHA-256 of routes.yaml; with included files that of the digests of all, routes.yaml first. Nodes whose
+        files are in different folders have the same."""
+        if not self.included:
+            return self.main.digest.hex()
+        digests = (self.main.digest, *(self.included[path].digest for path in sorted(self.included)))
+        return hashlib.sha256(b"".join(digests)).hexdigest()
+
+    @property
     def has_writer(self) -> bool | None:
         """Whether a process has one of the files open for writing; None if unknown."""
         known = {content.has_writer for content in (self.main, *self.included.values())}

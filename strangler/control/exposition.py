@@ -24,6 +24,9 @@ _OWN = {
     "strangler_workers": "Connected workers.",
     "strangler_kill_switch": "1 while the kill switch sends all traffic to legacy.",
     "strangler_store_working": "0 while the database cannot be written, or is corrupt: nothing is compared then.",
+    "strangler_store_up": "0 while the store, which nodes may share, cannot be reached or written.",
+    "strangler_leader": "1 if this node leads those that share its store, or has the store alone.",
+    "strangler_nodes": "Nodes that share the store and were heard in the last 10 seconds.",
     "strangler_store_log_bytes": "Size of the write-ahead log of the database.",
 }
 _BOUND_TEXTS = (*map(str, BOUNDS_S), "+Inf")

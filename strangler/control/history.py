@@ -207,6 +207,11 @@ class HistoryState:
         self._courses[key] = course
         return course
 
+    def last_minute(self, now: float) -> int:
+        """Return all requests of the last minute."""
+        courses = [self._courses.get((None, arm.value)) for arm in Arm]
+        return sum(course.seconds.requests(now, RECENT_S) for course in courses if course is not None)
+
     def recent(self, now: float, route: str | None, arm: str) -> Recent:
         """Return the current figures of an arm."""
         course = self._courses.get((route, arm))

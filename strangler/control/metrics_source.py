@@ -7,6 +7,7 @@ from typing import TypeVar
 from strangler.control.events.certificates import CertificateWatch
 from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
+from strangler.control.fleet.fleet_parts import FleetParts
 from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
@@ -55,6 +56,7 @@ class MetricsSource:
         certificates: CertificateWatch,
         ledger: LedgerKeeper,
         rollouts: RolloutViews,
+        fleet: FleetParts,
     ) -> None:
         self._reload = reload
         self._links = links
@@ -67,6 +69,7 @@ class MetricsSource:
         self._certificates = certificates
         self._ledger = ledger
         self._rollouts = rollouts
+        self._fleet = fleet
 
     async def collect(self) -> ExposedMetrics:
         """Return all metrics as they are now."""
@@ -97,5 +100,8 @@ class MetricsSource:
             "strangler_workers": float(len(self._links.workers)),
             "strangler_kill_switch": float(self._links.kill_switch.on),
             "strangler_store_working": float(self._store.problem is None),
+            "strangler_store_up": float(self._store.problem is None and self._fleet.problem() is None),
+            "strangler_leader": float(self._fleet.leadership.holds),
+            "strangler_nodes": float(self._fleet.nodes.present),
             "strangler_store_log_bytes": float(self._store.log_bytes),
         }

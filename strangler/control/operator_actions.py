@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
 from strangler.config.edit import unknown_route
-from strangler.control.links import LinksState
+from strangler.control.events.changes import turn_event
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.stop_switch import StopSwitch
+from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.core.settings import Settings
 from strangler.state import kill_switch
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.events.event import Event
 from strangler.store.evidence.audits import write_audit
 from strangler.store.store import Store, StoreError
 from strangler.times import utc_now
@@ -33,10 +35,14 @@ class TurnRefusedError(Exception):
         self.status = status
 
 
-class KillSwitchListener(Protocol):
-    """A part that follows the kill switch."""
+class SharedTurns(Protocol):
+    """The part that shares turns with other nodes."""
 
-    def turned(self, kill_switch: KillSwitchState) -> None: ...
+    def turned(
+        self, before: KillSwitchState, on: bool, reason: str, route: str | None, actor: str, event: str
+    ) -> KillSwitchState: ...
+    async def publish(self, route: str | None) -> None: ...
+    async def refresh(self) -> None: ...
 
 
 class Operator:
@@ -45,40 +51,62 @@ class Operator:
     def __init__(
         self,
         store: Store,
-        links: LinksState,
+        keeper: KillSwitchKeeper,
         table: ShadowRouteTable,
         switch: StopSwitch,
-        listeners: Sequence[KillSwitchListener],
-        publish_turn: Callable[[bool, str, str | None], object],
+        publish: Callable[[Event], object],
+        shared: SharedTurns | None = None,
     ) -> None:
+        """`publish` takes the event of a turn; `shared` is None without other nodes."""
         self._store = store
-        self._links = links
+        self._keeper = keeper
         self._table = table
         self._switch = switch
-        self._listeners = listeners
-        self._publish_turn = publish_turn
-        self._turning = asyncio.Lock()
+        self._publish = publish
+        self._shared = shared
 
     async def turn_kill_switch(self, on: bool, reason: str, actor: str, route: str | None = None) -> KillSwitchState:
         """Turn the switch for a route, or for all (None). Write it to the state folder, send it to all workers, then
-        audit it: a store that cannot be written costs the audit, never the switch. Nothing changes if it is so already.
+        publish it to other nodes and audit it: a store that cannot be written costs these, never the switch. Nothing
+        changes if it is so already.
 
         Raises OSError and TurnRefusedError; nothing changes then.
         """
-        async with self._turning:  # each turn begins with what the one before it has written
-            before = self._links.kill_switch
+        state = await self._turn(on, reason, actor, route)
+        if state is None and self._shared is not None:
+            await self._shared.refresh()  # another node may have turned it a moment ago
+            state = await self._turn(on, reason, actor, route)
+        if state is None:
+            return self._keeper.state
+        if self._shared is None:
+            await self.audit(actor, "kill-switch", route or "", reason, "on" if on else "off")
+            return state
+        _log_audit(actor, "kill-switch", route or "", reason, "on" if on else "off")
+        await self._shared.publish(route)
+        return self._keeper.state
+
+    async def _turn(self, on: bool, reason: str, actor: str, route: str | None) -> KillSwitchState | None:
+        """Put the state after a turn in force, and return it; None if it is so already."""
+        async with self._keeper.turning:  # each turn begins with what the one before it has written
+            before = self._keeper.state
             if route is not None:
                 check_turn(self._table.settings, before, on, route)
-            state = _turned(before, on, reason, route)
+            turned = turn_event(on, reason, route)
+            state = self._turned(before, on, reason, route, actor, turned)
             if state is before:
-                return before
-            await asyncio.to_thread(kill_switch.write, self._store.folder, state)
-            for listener in self._listeners:
-                listener.turned(state)
-            self._publish_turn(on, reason, route)
+                return None
+            await self._keeper.put(state)
+            self._publish(turned)
             log_turn(on, reason, route)
-        await self.audit(actor, "kill-switch", route or "", reason, "on" if on else "off")
         return state
+
+    def _turned(
+        self, before: KillSwitchState, on: bool, reason: str, route: str | None, actor: str, turned: Event
+    ) -> KillSwitchState:
+        if self._shared is not None:
+            return self._shared.turned(before, on, reason, route, actor, turned.id)
+        now = utc_now()
+        return before.turned(on, reason, now) if route is None else before.turned_for(route, on, reason, now)
 
     async def resume_shadows(self, name: str, actor: str, why: str) -> bool:
         """Start a route's shadows again after they stopped by themselves. Return False if they have not."""
@@ -91,7 +119,7 @@ class Operator:
 
     async def audit(self, actor: str, what: str, route: str, why: str, detail: str) -> None:
         """Record what an operator did: in the log always, in the store if it can be written."""
-        log.info("audit", who=actor, what=what, route=route, why=why, detail=detail)
+        _log_audit(actor, what, route, why, detail)
         now = time.time()
         writing = asyncio.ensure_future(
             self._store.call(lambda connection: write_audit(connection, now, actor, what, route, why, detail))
@@ -134,9 +162,8 @@ def log_turn(on: bool, reason: str, route: str | None, since: str | None = None)
     )
 
 
-def _turned(before: KillSwitchState, on: bool, reason: str, route: str | None) -> KillSwitchState:
-    now = utc_now()
-    return before.turned(on, reason, now) if route is None else before.turned_for(route, on, reason, now)
+def _log_audit(actor: str, what: str, route: str, why: str, detail: str) -> None:
+    log.info("audit", who=actor, what=what, route=route, why=why, detail=detail)
 
 
 def _take_failure(writing: "asyncio.Future[None]") -> None:

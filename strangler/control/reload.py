@@ -36,6 +36,8 @@ ABSENT_S = 1.0  # the file may be gone this long: some editors remove it before 
 DOUBT_S = 1.0  # a file that may be partly written must stay the same this long
 MAX_OPEN_S = 10.0  # a file that is open for writing must stay the same this long
 MAX_WRITE_S = 30.0  # after this long it is loaded anyway
+UNKNOWN = "unknown"
+"""The digest of a file in force that control has not seen."""
 REPORT_AFTER_S = 1.0  # a longer wait is logged
 
 log = structlog.get_logger()
@@ -66,6 +68,7 @@ class ReloadState:
     """Owns the settings in force. The followers adopt new ones, in their order, before anything else can happen.
 
     `rejected` is called for each invalid file. `first_loads` returns when the `retire` of each route was first loaded.
+    `loaded` is called with the digest of each file that is put in force, and with `UNKNOWN` if the first is invalid.
     `effective` puts the percents of rollouts into the settings of a file, which do not have them. It is called in the
     same step as the followers, so that no move is lost that is made while a file is being loaded.
 
@@ -84,6 +87,7 @@ class ReloadState:
         rejected: Callable[[InForce], None] = lambda _: None,
         first_loads: Callable[[], Mapping[str, int]] = dict,
         effective: Callable[[Settings], Settings] = lambda settings: settings,
+        loaded: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.in_force = in_force
         self._changes = changes
@@ -94,6 +98,7 @@ class ReloadState:
         self._rejected = rejected
         self._first_loads = first_loads
         self._effective = effective
+        self._loaded = loaded
         self._file = _File(in_force.settings, in_force.encoded)
         self._hint = asyncio.Event()
         self._is_forced = True  # the first load is for problems and warnings, even if nothing changed
@@ -166,6 +171,7 @@ class ReloadState:
             self._file = _File(await asyncio.to_thread(decode_settings, found.encoded), found.encoded)
         self._accept(found.warnings, is_requested)
         self.texts = {path: file_content.text for path, file_content in self._by_path(content).items()}
+        self._loaded(content.digest)
 
     def _by_path(self, contents: Contents) -> dict[Path, Content]:
         return {self._path: contents.main, **contents.included}
@@ -196,6 +202,8 @@ class ReloadState:
         log.error("routes.rejected", problems=len(problems), generation=self.in_force.generation)
         for problem in problems:
             log.error("routes.problem", problem=problem)
+        if not self.texts:
+            self._loaded(UNKNOWN)
         self._rejected(self.in_force)
 
     def _accept(self, warnings: tuple[str, ...], is_forced: bool) -> None:

@@ -22,6 +22,7 @@ from strangler.core.documents import (
     LegacyRecent,
     LegacyRequests,
     MatchFigures,
+    NodeStatus,
     ProcessIds,
     ReceiverStatus,
     RecentFigures,
@@ -65,6 +66,7 @@ def status(
     rollout: Callable[[str], RolloutShort | None],
     recording: RecordingStatus | None,
     receiver: ReceiverStatus | None,
+    nodes: list[NodeStatus],
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
@@ -85,7 +87,7 @@ def status(
             warnings=list(in_force.warnings),
             needs_restart=list(in_force.needs_restart),
         ),
-        kill_switch=kill_switch_status(kill_switch),
+        kill_switch=kill_switch_status(kill_switch, problems.get("store")),
         problems={part: problem for part, problem in problems.items() if problem is not None},
         upstreams=[_upstream(upstream, gauges, links.breaker_reasons) for upstream in settings.upstreams.values()],
         routes=[
@@ -103,13 +105,17 @@ def status(
         ledger=ledger,
         recording=recording,
         receiver=receiver,
+        nodes=nodes,
     )
 
 
-def kill_switch_status(state: KillSwitchState) -> KillSwitchStatus:
-    """Return the kill switch as the API shows it."""
+def kill_switch_status(state: KillSwitchState, store_problem: str | None = None) -> KillSwitchStatus:
+    """Return the kill switch as the API shows it. `store_problem`: why the store cannot be written."""
     routes = {name: RouteKillSwitch(killed.reason, killed.since) for name, killed in state.routes.items()}
-    return KillSwitchStatus(state.on, state.reason, state.since, routes)
+    if not state.pending:
+        return KillSwitchStatus(state.on, state.reason, state.since, routes)
+    why = "the store has not taken it yet" if store_problem is None else f"the store is away ({store_problem})"
+    return KillSwitchStatus(state.on, state.reason, state.since, routes, why, sorted(state.pending))
 
 
 def _pids(processes: list[ProcessInfo]) -> ProcessIds:

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UnsetType
+
 from strangler.core.documents import KillSwitchStatus, RouteStatus
 
 MAX_NAMES: Final = 10
@@ -32,6 +34,13 @@ def route_turned_text(route: str, state: KillSwitchStatus) -> str:
     if state.on:
         return f"kill switch off for route '{route}', but it is on for all routes: all traffic goes to legacy"
     return f"kill switch off for route '{route}': the route decides"
+
+
+def node_only_text(state: KillSwitchStatus) -> str | None:
+    """Return that the last turns hold for one node only, and why; None if they hold for all."""
+    if isinstance(state.node_only, UnsetType):
+        return None
+    return f"this node only: {state.node_only}; the other nodes follow once the store has taken it"
 
 
 def kill_switch_note(name: str, routes: Sequence[RouteStatus]) -> str | None:

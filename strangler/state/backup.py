@@ -39,10 +39,11 @@ class Backup:
     size: int
 
 
-def backup(folder: Path, target: Path, at: str) -> Backup:
+def backup(folder: Path, target: Path, at: str, store: Path | None = None) -> Backup:
     """Write a consistent copy of a state folder that may be in use into one file, mode 0600, whole or not at all.
 
-    `at`: the present time in UTC, for the manifest. An earlier backup of that name is replaced, any other file is not.
+    `at`: the present time in UTC, for the manifest. `store`: a file that is in it as its store; None: the folder's.
+    An earlier backup of that name is replaced, any other file is not.
     Raises BackupError.
     """
     if not folder.is_dir():
@@ -54,7 +55,7 @@ def backup(folder: Path, target: Path, at: str) -> Backup:
             NamedTemporaryFile(prefix=f".{target.name}-", dir=target.parent, delete=False) as file,
         ):
             try:
-                files = _write(folder, Path(drafts), file, at)
+                files = _write(folder, store or folder / STORE, Path(drafts), file, at)
                 file.flush()
                 os.fsync(file.fileno())
                 size = file.tell()
@@ -88,11 +89,11 @@ def _is_backup(path: Path) -> bool:
         return False
 
 
-def _write(folder: Path, drafts: Path, file: IO[bytes], at: str) -> dict[str, int]:
+def _write(folder: Path, store: Path, drafts: Path, file: IO[bytes], at: str) -> dict[str, int]:
     """Write the files, and at the end the manifest, which proves that the backup is whole. Return their sizes."""
     sizes, digests = dict[str, int](), dict[str, str]()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
-        for name, source, size in _sources(folder, drafts):
+        for name, source, size in _sources(folder, store, drafts):
             reader = _Digesting(source, size)
             archive.addfile(_member(name, size), reader)
             sizes[name], digests[name] = size, reader.digest.hexdigest()
@@ -109,12 +110,12 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     return member
 
 
-def _sources(folder: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+def _sources(folder: Path, store: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]:
     """Yield each existing file with its size. The newest journal comes first: if it is rotated in the meantime, it is
     found again under its next name and left out there, but never missed."""
     seen = set[tuple[int, int]]()
     for name in KEPT:
-        path = _copy_of_store(folder, drafts) if name == STORE else folder / name
+        path = _copy_of_store(store, drafts / STORE) if name == STORE else folder / name
         try:
             source = path.open("rb")
         except FileNotFoundError:
@@ -127,9 +128,8 @@ def _sources(folder: Path, drafts: Path) -> Iterator[tuple[str, IO[bytes], int]]
             yield name, source, _whole_lines(source, found.st_size) if name == JOURNAL else found.st_size
 
 
-def _copy_of_store(folder: Path, drafts: Path) -> Path:
+def _copy_of_store(path: Path, draft: Path) -> Path:
     """Return a consistent copy, while others write the store. Raises DatabaseError."""
-    path, draft = folder / STORE, drafts / STORE
     if path.exists():
         copy(path, draft)
     return draft

@@ -15,6 +15,7 @@ STORE: Final = "strangler.db"
 REDACTION_KEY: Final = "redaction.key"
 WEBHOOK_KEY: Final = "webhook.secret"
 APPROVAL_KEY: Final = "approval.key"
+FLEET_KEYS: Final = "fleet-keys.json"
 JOURNAL: Final = "shadow-diffs.jsonl"
 MAX_OLD_JOURNALS: Final = 4
 """`shadow-diffs.jsonl.1` is the newest of the rotated files."""
@@ -24,6 +25,7 @@ KEPT: Final = (
     REDACTION_KEY,
     WEBHOOK_KEY,
     APPROVAL_KEY,
+    FLEET_KEYS,
     KILL_SWITCH,
     FIRST_LOADS,
     ROLLOUTS,

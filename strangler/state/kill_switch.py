@@ -23,6 +23,20 @@ class KilledRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingTurn:
+    """A turn that the store of several nodes has not taken yet, so that it holds for this node only."""
+
+    on: bool
+    reason: str
+    since: float
+    """Unix time, in whole milliseconds."""
+    actor: str
+    event: str  # the id of its event
+    is_own_time: bool
+    """Whether `since` is by the clock of this host, since that of the store was not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class KillSwitchState:
     """The kill switch. While it is on, all traffic goes to legacy; while it is on for single routes, theirs does."""
 
@@ -32,6 +46,13 @@ class KillSwitchState:
     routes: dict[str, KilledRoute] = field(default_factory=dict)
     """The routes that it is on for by themselves. A route that routes.yaml no longer has stays until it is turned off:
     it may come back."""
+    pending: dict[str, PendingTurn] = field(default_factory=dict)
+    """By scope, a route or `` for all: the turns that other nodes do not know yet. Always empty without other nodes."""
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is on because its file cannot be read. Any turn has a time."""
+        return self.on and self.since is None
 
     def is_on_for(self, route: str) -> bool:
         """Return whether the requests of a route go to legacy, unless it is a passthrough route."""
@@ -81,4 +102,7 @@ def may_read(folder: Path) -> bool:
 
 def write(folder: Path, state: KillSwitchState) -> None:
     """Replace the file as a whole and force it to the disk. Raises OSError; the old state stays then."""
-    replace_file(folder / KILL_SWITCH, msgspec.json.encode(state))
+    content = msgspec.to_builtins(state)
+    if not state.pending:
+        del content["pending"]
+    replace_file(folder / KILL_SWITCH, msgspec.json.encode(content))

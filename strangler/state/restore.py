@@ -61,8 +61,7 @@ def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
             draft = folder / DRAFT
             draft.mkdir(mode=0o700)
             try:
-                manifest = _unpack(source, draft)
-                _check_store(draft / STORE, lambda store: check(store, f"{source.name} of {manifest.at}"))
+                manifest = checked_unpacked(source, draft, check)
             except BaseException:
                 finish(folder)
                 raise
@@ -79,6 +78,15 @@ def restore(folder: Path, source: Path, check: StoreCheck) -> Restored:
         raise BackupError(str(error)) from error
     except OSError as error:
         raise BackupError(f"{error.strerror or error} ({error.filename or folder})") from error
+
+
+def checked_unpacked(source: Path, draft: Path, check: StoreCheck) -> Manifest:
+    """Unpack a backup into a folder that nobody uses, and check the store in it. Raises BackupError, OSError."""
+    if not source.exists():
+        raise BackupError(f"there is no file {source}")
+    manifest = _unpack(source, draft)
+    _check_store(draft / STORE, lambda store: check(store, f"{source.name} of {manifest.at}"))
+    return manifest
 
 
 def _unpack(source: Path, draft: Path) -> Manifest:

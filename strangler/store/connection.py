@@ -14,6 +14,9 @@ class Cursor(Protocol):
     def fetchone(self) -> Any:
         """Return the next row; None if there is none."""
 
+    def fetchmany(self, count: int, /) -> list[Any]:
+        """Return the next rows, so many at most; none at the end."""
+
     def fetchall(self) -> list[Any]:
         """Return all rows that are left."""
 

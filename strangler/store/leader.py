@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from strangler.store.connection import Connection
+from strangler.store.server_locks import CLASS, ServerLock
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS leader (
     id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, node TEXT NOT NULL, backend INTEGER NOT NULL, beats INTEGER NOT NULL
 );
 """
-LOCK: Final = "1398035026, 1"
-"""The numbers of the advisory lock."""
+LOCK: Final = f"{CLASS}, {ServerLock.LEADER.value}"
+"""The keys of the advisory lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,10 @@ def resign(connection: Connection, epoch: int) -> None:
 
 def end_silent(connection: Connection, silent: Leader) -> bool:
     """End the connection of a leader without a beat since it was read as `silent`; True if it still had the lock."""
-    statement = """
+    statement = f"""
         SELECT pg_terminate_backend(pid) FROM pg_locks JOIN leader ON leader.backend = pg_locks.pid
-        WHERE locktype = 'advisory' AND classid = 1398035026 AND objid = 1 AND objsubid = 2 AND granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        WHERE locktype = 'advisory' AND classid = {CLASS} AND objid = {ServerLock.LEADER.value}
+            AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND leader.id = 1 AND epoch = ? AND beats = ?
-    """
+    """  # noqa: S608 - made of constants
     return bool(connection.execute(statement, (silent.epoch, silent.beats)).fetchall())

@@ -68,7 +68,7 @@ def claim_name(connection: Connection, node: str, owner: str) -> float | None:
     statement = f"""
         INSERT INTO nodes VALUES (?, ?, '', '', '', {_NOW}, {_NOW}, 0)
         ON CONFLICT (node) DO UPDATE SET owner = excluded.owner, heard = excluded.heard WHERE {_IS_FREE}
-    """
+    """  # noqa: S608 - made of constants
     if connection.execute(statement, (node, owner)).rowcount:
         return None
     row = connection.execute("SELECT heard FROM nodes WHERE node = ?", (node,)).fetchone()
@@ -83,7 +83,7 @@ def report_node(connection: Connection, report: NodeReport) -> bool:
             digest = excluded.digest, heard = excluded.heard, requests = excluded.requests,
             started = CASE WHEN nodes.run = excluded.run THEN nodes.started ELSE excluded.started END
         WHERE {_IS_FREE}
-    """
+    """  # noqa: S608 - made of constants
     values = (report.node, report.owner, report.run, report.version, report.digest, report.requests)
     return connection.execute(statement, values).rowcount > 0
 
@@ -96,6 +96,12 @@ def leave(connection: Connection, node: str, owner: str) -> None:
 def forget_gone(connection: Connection, now: float) -> None:
     """Forget the nodes that have not been heard for a day."""
     connection.execute("DELETE FROM nodes WHERE heard < ?", (now - GONE_S,))
+
+
+def database_time(connection: Connection) -> float:
+    """Return Unix time of PostgreSQL."""
+    (now,) = connection.execute(f"SELECT {_NOW}").fetchone()
+    return float(now)
 
 
 def read_nodes(connection: Connection, now: float) -> list[StoredNode]:
@@ -120,3 +126,8 @@ def odd_digests(nodes: Sequence[StoredNode]) -> OddDigests | None:
         return None
     ((digest, _),) = counts.most_common(1)
     return OddDigests(digest, tuple(node for node in present if node.digest != digest))
+
+
+def name_taken(node: str) -> str:
+    """Return what is wrong where another node has the same name, and the way out."""
+    return f"another node is called {node!r}; give this one a name of its own in `node`, and start it again"

@@ -186,6 +186,12 @@ def transaction(connection: PostgresConnection, begin: str = "BEGIN") -> Iterato
         raise found from error
 
 
+def has_table(connection: PostgresConnection, name: str) -> bool:
+    """Return whether there is a table of a name where ours are."""
+    (found,) = connection.execute("SELECT CAST(to_regclass(?) AS text)", (name,)).fetchone()
+    return found is not None
+
+
 def snapshot(connection: PostgresConnection) -> AbstractContextManager[None]:
     """Read in a transaction that sees all tables as at one moment, and can write nothing."""
     return transaction(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

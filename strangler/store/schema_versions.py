@@ -10,6 +10,7 @@ from typing import Final
 from strangler import __version__
 from strangler.store.connection import Connection
 from strangler.store.errors import SchemaError
+from strangler.store.sqlite import set_user_version, user_version
 
 VERSION: Final = 1
 """The version of the tables that this program makes and knows."""
@@ -56,8 +57,7 @@ def read_version(connection: Connection) -> StoredVersion:
 
 def version_of_file(connection: Connection) -> StoredVersion:
     """Return the version of a SQLite file."""
-    (version,) = connection.execute("PRAGMA main.user_version").fetchone()
-    return NONE if version == 0 else read_version(connection)
+    return NONE if user_version(connection) == 0 else read_version(connection)
 
 
 def check_file(connection: Connection) -> None:
@@ -68,7 +68,7 @@ def check_file(connection: Connection) -> None:
 def write_file_version(connection: Connection) -> None:
     """Note that the tables of a SQLite file are those of this program now."""
     write_version(connection)
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    set_user_version(connection, VERSION)
 
 
 def write_version(connection: Connection) -> None:

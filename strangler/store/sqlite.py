@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -122,6 +123,37 @@ def look_over(connection: Connection, *, is_thorough: bool = False) -> None:
         (found,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
     if found != "ok":
         raise CorruptError(" ".join(found.split()))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its name, its type, and whether it is in the primary key."""
+
+    name: str
+    type: str
+    is_key: bool
+
+
+def tables(connection: Connection) -> set[str]:
+    """Return the names of all tables."""
+    rows = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {row[0] for row in rows}
+
+
+def columns(connection: Connection, table: str) -> list[Column]:
+    """Return the columns of a table, in their order."""
+    found = connection.execute(f"PRAGMA main.table_info({table})").fetchall()
+    return [Column(name, kind, bool(key)) for _, name, kind, _, _, key in found]
+
+
+def user_version(connection: Connection) -> int:
+    """Return the number that the head of the file has for its user; 0 if none was set."""
+    return int(connection.execute("PRAGMA main.user_version").fetchone()[0])
+
+
+def set_user_version(connection: Connection, number: int) -> None:
+    """Set that number, in the transaction in progress."""
+    connection.execute(f"PRAGMA user_version = {number}")
 
 
 def corruption_text(path: Path, error: Exception) -> str:

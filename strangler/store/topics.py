@@ -25,6 +25,8 @@ class Topic(StrEnum):
     STOPS = "stops"
     RELEASES = "releases"
     KEYS = "keys"
+    EVENTS = "events"
+    """Something has happened. Whoever stores events announces that first: see `outbox.insert`."""
 
 
 def announce(connection: Connection, topic: Topic) -> None:

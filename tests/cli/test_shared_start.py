@@ -11,14 +11,15 @@ from strangler.cli._shared_start import starting_percents
 from strangler.core.rollout.position import Position
 from strangler.core.settings import Settings
 from strangler.ipc.start import SUCCESSION_VARIABLE
-from strangler.state import rollout_file
+from strangler.state import kill_switch, rollout_file
 from strangler.state.rollout_file import KeptPercent
 from strangler.store.evidence import stored_rollouts
 from strangler.store.evidence.access import location_of
 from strangler.store.evidence.stored_rollouts import StoredPosition
 from strangler.store.schema.opening import writer
+from strangler.store.stored_kill_switch import StoredTurn, save_next
 from tests.control.rollout.proxies import rolled
-from tests.factories import route, settings
+from tests.factories import settings
 from tests.store.postgres import PostgresServer, running_server
 
 
@@ -59,9 +60,11 @@ def test_beside_a_program_that_is_replaced_no_percent_is_above_its_own(
     assert starting_percents(shared, {SUCCESSION_VARIABLE: "{}"}) == {"orders": percent}
 
 
-def test_without_a_rollout_the_store_is_not_read(tmp_path: Path) -> None:
-    nobody = settings((route("orders"),), state=str(tmp_path), store="postgresql://nobody@127.0.0.1:1/nothing")
-    assert starting_percents(nobody, {}) == {}
+def test_the_kill_switch_of_all_nodes_is_in_the_file_that_workers_read(shared: Settings) -> None:
+    with writer(location_of(shared)) as connection:
+        save_next(connection, "orders", StoredTurn(True, "broken", time.time(), "b", "ana"))
+    starting_percents(shared, {})
+    assert kill_switch.read(Path(shared.state)).is_on_for("orders")
 
 
 def test_a_store_that_is_away_or_does_not_respond_means_0_percent_within_2_seconds(
@@ -74,7 +77,7 @@ def test_a_store_that_is_away_or_does_not_respond_means_0_percent_within_2_secon
         assert time.monotonic() - began < 4  # 2 s on a machine that does nothing else
     finally:
         server.send(signal.SIGCONT)
-    assert "rollouts start at 0 % until the store is back" in capsys.readouterr().err
+    assert "rollouts start at 0 %" in capsys.readouterr().err
     server.stop()
     try:
         assert starting_percents(shared, {}) == {}

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from strangler.cli._tables import notices, percent
+from strangler.cli._tables import nodes, notices, percent
 from strangler.control.api_reference.examples import STATUS
-from strangler.core.documents import KillSwitchStatus, LedgerStatus, RolloutShort, RouteKillSwitch
+from strangler.core.documents import KillSwitchStatus, LedgerStatus, NodeStatus, RolloutShort, RouteKillSwitch
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,46 @@ def test_a_line_for_each_route_that_the_kill_switch_is_on_for() -> None:
 def test_the_percent_of_a_route_that_the_kill_switch_is_on_for(changes: dict[str, bool], expected: str) -> None:
     route = msgspec.structs.replace(STATUS.routes[0], percent=25.0, passthrough=False, enabled=True, retire=None)
     assert Text.from_markup(percent(msgspec.structs.replace(route, **changes))).plain == expected
+
+
+NODES = STATUS.nodes
+ODD = msgspec.structs.replace(NODES[1], digest="0" * 64, is_odd=True)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "expected"),
+    [
+        (NODES, []),
+        (NODES[:1], []),
+        (
+            [NODES[0], ODD],
+            [
+                "node 'shop-1' has another routes.yaml than most: 000000000000, not 9f2c1b6d0a3e; rollouts hold until"
+                " all have the same"
+            ],
+        ),
+        (
+            [NODES[0], msgspec.structs.replace(NODES[1], heard=14.0)],
+            ["node 'shop-1' was heard 14 s ago"],
+        ),
+        (
+            [msgspec.structs.replace(node, leader=False) for node in NODES],
+            ["no node leads: rollouts hold, and no events are sent"],
+        ),
+    ],
+    ids=["all is well", "a node alone", "another routes.yaml", "a node is gone", "no leader"],
+)
+def test_lines_say_what_is_wrong_between_nodes(fleet: list[NodeStatus], expected: list[str]) -> None:
+    found = [Text.from_markup(line).plain for line in notices(msgspec.structs.replace(STATUS, nodes=fleet))]
+    assert [line for line in found if "node" in line and "kill" not in line] == expected
+
+
+def test_the_table_of_nodes_marks_the_odd_and_the_absent() -> None:
+    console = Console(width=100, file=StringIO())
+    console.print(nodes([NODES[0], msgspec.structs.replace(ODD, heard=130.0, share=None)]))
+    assert isinstance(console.file, StringIO)
+    assert [line.split() for line in console.file.getvalue().splitlines()] == [
+        ["node", "version", "routes.yaml", "share", "heard"],
+        ["shop-0", "1.0.0", "9f2c1b6d0a3e", "51%", "0", "s", "ago", "leads"],
+        ["shop-1", "1.0.0", "000000000000", "-", "2", "min", "ago"],
+    ]

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import date
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from strangler.store.evidence.carry_over import carry_over
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.stored_releases import name_release
 from strangler.store.evidence.writing import set_state
+from strangler.store.nodes import StoredNode
 from tests.control.admin_browser import EVIL, ROUTES, TOKEN, Open
 from tests.control.control import take
 from tests.store.evidence.pairs import captured, finding_of, json_response, match
@@ -542,6 +543,28 @@ class TestPages:
         assert "orders, 10 % of the callers, NOT redacted; 0 pairs, 0 dropped" in page
         recordings.end(recording)
         assert 'id="recording"' not in await this_browser.text("/")
+
+    async def test_the_overview_has_the_nodes_that_share_the_store(self, browser: Open) -> None:
+        this_browser = await browser()
+        assert 'id="nodes"' not in await this_browser.text("/")
+        nodes = this_browser.state.fleet.nodes
+        others = [
+            StoredNode(nodes.node, "1.0", "a" * 64, 0.4, 30),
+            StoredNode(f"other{EVIL}", "1.1", "b" * 64, 0.9, 10),
+            StoredNode("silent", "1.0", "a" * 64, 14.2, 5),
+        ]
+        nodes.adopt(others, is_ours=True)
+        page = await this_browser.text("/")
+        assert EVIL not in page
+        rows = {
+            name: re.sub(r"<[^>]*>", " ", row).split()
+            for name, row in re.findall(r'<tr data-node="([^"]*)">(.*?)</tr>', page, re.DOTALL)
+        }
+        assert rows[nodes.node] == [nodes.node, "leads", "1.0", "a" * 12, "75%", "0", "s", "ago"]
+        assert rows[escape(f"other{EVIL}")][-7:] == ["1.1", "b" * 12, "differs", "25%", "0", "s", "ago"]
+        assert rows["silent"] == ["silent", "1.0", "a" * 12, "–", "14", "s", "ago"]
+        assert "node 'silent' was heard 14 s ago" in unescape(page)
+        assert f"node 'other{EVIL}' has another routes.yaml than most" in unescape(page)
 
     async def test_the_overview_tells_what_workers_reported(self, browser: Open) -> None:
         this_browser = await browser()

@@ -41,6 +41,7 @@ GOLDEN = Path(__file__).with_name("documents.json")
 BUCKETS = [0, 0, 1, *(0 for _ in BOUNDS_S[2:])]
 ROUTES = """\
 version: 1
+node: a
 admin: {listen: 127.0.0.1:0}
 state: state
 upstreams:

@@ -14,6 +14,9 @@ OWN = {
     "strangler_workers": 2.0,
     "strangler_kill_switch": 0.0,
     "strangler_store_working": 1.0,
+    "strangler_store_up": 1.0,
+    "strangler_leader": 1.0,
+    "strangler_nodes": 1.0,
     "strangler_store_log_bytes": 4096.0,
 }
 TOTALS: dict[Key, Vector] = {

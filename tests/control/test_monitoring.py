@@ -31,7 +31,7 @@ DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
 OWN = {
     "strangler_config_last_reload_successful", "strangler_config_generation", "strangler_workers",
     "strangler_kill_switch", "strangler_store_working", "strangler_store_log_bytes",
-    "strangler_legacy_reachable",
+    "strangler_legacy_reachable", "strangler_store_up", "strangler_leader", "strangler_nodes",
 }  # fmt: skip
 TARGETS = {"instance", "job"}
 """Labels that Prometheus adds."""
@@ -151,6 +151,9 @@ HEALTHY = [
     series("strangler_config_last_reload_successful", "1x120"),
     series("strangler_workers", "2x120"),
     series("strangler_store_working", "1x120"),
+    series("strangler_store_up", "1x120"),
+    series("strangler_leader", "1x120"),
+    series("strangler_nodes", "1x120"),
     series("strangler_legacy_reachable", "1x120"),
     series("strangler_breaker_state", "0x120", upstream="orders"),
     series("strangler_shadow_stopped", "0x120", route="orders"),
@@ -196,6 +199,9 @@ CASES = [
     Case("legacy starts anew", "StranglerLegacyUnreachable", None,
          [series("strangler_legacy_reachable", "1x60 0 1x59")]),
     Case("store failed", "StranglerStoreFailed", A, [series("strangler_store_working", "1x60 0x60")]),
+    Case("the shared store is away", "StranglerStoreAway", A, [series("strangler_store_up", "1x60 0x60")]),
+    Case("no node leads", "StranglerNoLeader", {}, [series("strangler_leader", "1x60 0x60")]),
+    Case("another node leads now", "StranglerNoLeader", None, [series("strangler_leader", "1x60 0x2 1x57")]),
     Case("a sink is away", "StranglerEventsNotTaken", A | {"sink": "webhook"},
          [series("strangler_events_backlog", "0x40 3x80", sink="webhook")]),
     Case("a sink takes what comes", "StranglerEventsNotTaken", None,

@@ -4,18 +4,21 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
+import psutil
 import psycopg
 
 from tests.needs import require
 
 _NOBODY: Final = 65534
 USER: Final = "tests"
+START_S: Final = 60.0
 
 
 class PostgresServer:
@@ -25,6 +28,7 @@ class PostgresServer:
         self.folder = folder
         self.port = port
         self._programs = programs
+        self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
         """Make its files."""
@@ -32,21 +36,40 @@ class PostgresServer:
         _run(self._programs / "initdb", "-D", self.folder / "data", *made)
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
-        listens = f"-c listen_addresses=127.0.0.1 -p {self.port}" if self.port else "-c listen_addresses="
-        options = f"-F -k {self.folder} {listens}"
-        control, data, log = self._programs / "pg_ctl", self.folder / "data", self.folder / "log"
-        _run(control, "-D", data, "-l", log, "-o", options, "-w", "start")
+        """Start it, and wait until it takes connections. What a kill has left in the way is waited for."""
+        listens = (
+            ("-c", "listen_addresses=127.0.0.1", "-p", str(self.port)) if self.port else ("-c", "listen_addresses=")
+        )
+        command = (str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-F", "-k", str(self.folder))
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            with (self.folder / "log").open("ab") as log:
+                self._process = subprocess.Popen([*_user(), *command, *listens], cwd="/", stdout=log, stderr=log)
+            while self._process.poll() is None:
+                with suppress(psycopg.OperationalError):
+                    self.connect().close()
+                    return
+                time.sleep(0.02)
+        raise AssertionError((self.folder / "log").read_text())
 
-    def stop(self, mode: str = "immediate") -> None:
-        """Stop it: `fast` lets sessions say farewell, `immediate` does not."""
-        _run(self._programs / "pg_ctl", "-D", self.folder / "data", "-m", mode, "-w", "stop")
+    def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop it: SIGINT lets sessions say farewell, SIGQUIT does not."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait()
+
+    def kill(self) -> None:
+        """Kill all of it at once."""
+        self.send(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to each of its processes."""
-        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        for pid in (postmaster, *_children(postmaster)):
-            os.kill(pid, number)
+        if self._process is not None and self._process.poll() is None:
+            for process in (psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children()):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     def url(self, database: str = "postgres") -> str:
         port = f"&port={self.port}" if self.port else ""
@@ -84,9 +107,8 @@ def running_server(port: int = 0) -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            if (folder / "data" / "postmaster.pid").exists():
-                server.send(signal.SIGCONT)
-                server.stop()
+            server.send(signal.SIGCONT)
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -98,13 +120,11 @@ def server() -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-    return [int(line) for line in listed.split()]
+def _user() -> list[str]:
+    """Return the words before a command of a program that refuses to be root's."""
+    return ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
 
 
 def _run(*command: object) -> None:
-    """Run a program that refuses to be root's."""
-    user = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
-    done = subprocess.run([*user, *map(str, command)], cwd="/", capture_output=True, text=True)
+    done = subprocess.run([*_user(), *map(str, command)], cwd="/", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

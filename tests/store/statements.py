@@ -19,7 +19,9 @@ OF_ONE_ENGINE: Final = frozenset(
         "strangler.store.evidence.tables",  # upgrades files of earlier versions
         "strangler.store.postgres",
         "strangler.store.schema.server_tables",
+        "strangler.store.schema.import_server",
         "strangler.store.server_locks",
+        "strangler.store.schema.transfer",  # on both engines, for whatever tables there are
     }
 )
 """Modules whose statements run on SQLite alone, or on PostgreSQL alone."""

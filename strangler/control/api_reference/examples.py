@@ -34,8 +34,14 @@ RECORDING = (
     '{"recorded":{"pairs":1,"bytes":287,"dropped":{"credit":3},"seconds":3600.0,"ended":"time"}}\n'
 )
 
+_DIGEST = "9f2c1b6d0a3e47d5b8c4e1f0a7d6c5b4e3f2a1908d7c6b5a4f3e2d1c0b9a8f7e"
+
 STATUS = d.StatusDocument(
     version="1.0.0",
+    nodes=[
+        d.NodeStatus(node="shop-0", version="1.0.0", digest=_DIGEST, heard=0.4, share=0.51, leader=True),
+        d.NodeStatus(node="shop-1", version="1.0.0", digest=_DIGEST, heard=0.9, share=0.49, leader=False),
+    ],
     listen="0.0.0.0:8080",
     is_draining=False,
     pid=d.ProcessIds(supervisor=1, control=7, workers=[8], leaving=UNSET),

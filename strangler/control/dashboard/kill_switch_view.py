@@ -41,10 +41,10 @@ class KillSwitchView:
 
 
 def kill_switch_view(control: Switched) -> KillSwitchView | None:
-    """Return what pages show; None while it is off. Routes that have no page are listed first: they are turned off
-    here."""
+    """Return what pages show; None while it is off for all nodes. Routes that have no page are listed first: they are
+    turned off here."""
     state = control.kill_switch
-    if not state.on and not state.routes:
+    if not state.on and not state.routes and not state.pending:
         return None
     passthrough = {route.name: route.is_passthrough for route in control.settings.routes if route.name in state.routes}
     views = [

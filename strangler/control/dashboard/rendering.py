@@ -10,6 +10,7 @@ from strangler.control.dashboard.rollout_view import rollout_text, rollout_url
 from strangler.core.documents import ComparedDifference, SignatureRow
 from strangler.core.gate import cut_percent
 from strangler.core.ledger_text import meaning_of
+from strangler.core.node_text import heard_text, is_absent
 from strangler.core.plain import plain_line
 from strangler.core.recording_text import recording_text
 from strangler.core.rollout_text import waits_phrase
@@ -47,6 +48,8 @@ def environment() -> "Environment":
         "place": place,
         "told": value_text,
         "plain": plain_line,
+        "heard": heard_text,
+        "is_absent": is_absent,
         "stopped": stopped_text,
         "meaning": meaning_of,
         "recording_text": recording_text,

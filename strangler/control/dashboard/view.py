@@ -11,6 +11,7 @@ from markupsafe import Markup
 from strangler.control.dashboard.charts import Chart, svg
 from strangler.control.history import HistoryState, Point, Recent
 from strangler.core.documents import PassedGate, RolloutShort, SignatureRow, StatusDocument
+from strangler.core.node_text import nodes_text
 from strangler.core.retire_text import brownouts_text, refuses, retire_text
 from strangler.core.routing.arm import Arm
 from strangler.core.settings import RouteSettings, Settings
@@ -212,6 +213,7 @@ def _alarms(status: StatusDocument) -> list[str]:
         alarms.append("draining: no new connections are taken")
     if status.config.needs_restart:
         alarms.append(f"needs a restart to take effect: {', '.join(status.config.needs_restart)}")
+    alarms += nodes_text(status.nodes)
     alarms += [passed_text(passed) for passed in status.gates.passed_by.values()]
     alarms += [f"route '{name}': {slow_text(found[0])}{_more(len(found) - 1)}" for name, found in status.slow.items()]
     alarms += [

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -41,8 +42,10 @@ class _Served:
 class CertificateWatch:
     """Reports each certificate once. The store has those reported, so that a restart does not report them again."""
 
-    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, node: str = "") -> None:
+        """`node`: the name of this node among several, each of which watches its own; else empty."""
         self._store = store
+        self._key = f"{_META} {node}" if node else _META
         self._publisher = publisher
         self._settings = settings
         self._reported: set[str] = set()
@@ -54,7 +57,7 @@ class CertificateWatch:
     async def restore(self) -> None:
         """Restore what was reported before this process."""
         try:
-            self._reported = set(await self._store.call(_load))
+            self._reported = set(await self._store.call(partial(_load, key=self._key)))
         except StoreError:  # logged by the store itself
             return
 
@@ -81,7 +84,7 @@ class CertificateWatch:
             expires, days = rfc3339(each.not_after), round((each.not_after - now) / 86_400, 1)
             self._publisher.publish(Kind.CERTIFICATE_EXPIRING, each.name, {**data, "expires": expires, "days": days})
         try:
-            await self._store.call(lambda connection: _save(connection, sorted(reported)))
+            await self._store.call(lambda connection: _save(connection, self._key, sorted(reported)))
         except StoreError as error:  # logged by the store itself; stored with the next change
             log.debug("certificates.not_kept", reason=str(error))
 
@@ -106,10 +109,10 @@ def _id(served: _Served) -> str:
     return f"{served.file} {served.not_after:.0f}"
 
 
-def _load(connection: Connection) -> list[str]:
-    kept = read_meta(connection, _META)
+def _load(connection: Connection, key: str) -> list[str]:
+    kept = read_meta(connection, key)
     return [] if kept is None else msgspec.json.decode(kept, type=list[str])
 
 
-def _save(connection: Connection, reported: list[str]) -> None:
-    write_meta(connection, _META, msgspec.json.encode(reported).decode())
+def _save(connection: Connection, key: str, reported: list[str]) -> None:
+    write_meta(connection, key, msgspec.json.encode(reported).decode())

@@ -5,18 +5,28 @@ from dataclasses import replace
 from functools import partial
 
 from strangler.control.events.publisher import EventPublisher
+from strangler.control.fleet.leadership import Leadership, SoleLeadership
 from strangler.control.reload import InForce
 from strangler.core.settings import RouteSettings, Settings
 from strangler.ipc.messages import BreakerChanged
 from strangler.store.events import outbox
-from strangler.store.events.event import Kind
+from strangler.store.events.event import Event, Kind, event
 from strangler.store.store import Store
 
 
 class ChangeEvents:
     """Publishes each change once. Keeps the previous settings, and which breakers are open."""
 
-    def __init__(self, publisher: EventPublisher, store: Store, run: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        publisher: EventPublisher,
+        store: Store,
+        run: str,
+        settings: Settings,
+        leadership: Leadership | None = None,
+    ) -> None:
+        """`leadership`: None if no other node has the store."""
+        self._leadership: Leadership = leadership or SoleLeadership(store)
         self._publisher = publisher
         self._store = store
         self._run = run
@@ -28,7 +38,10 @@ class ChangeEvents:
         self._open_breakers = await self._store.call(partial(outbox.open_breakers, run=self._run))
 
     def adopt(self, in_force: InForce) -> None:
-        """Publish that new settings are in force, and what they change. A move of a rollout shifts without a reload."""
+        """Publish that new settings are in force, and what they change. A move of a rollout shifts without a reload.
+
+        A move is made by the node that leads, which publishes it for all; an edit is each node's own.
+        """
         before, self._settings = self._settings, in_force.settings
         old = {route.name: route for route in before.routes}
         self._open_breakers.intersection_update(in_force.settings.upstreams)
@@ -37,7 +50,7 @@ class ChangeEvents:
             self._publisher.publish(Kind.ROUTES_RELOADED, "routes.yaml", _reloaded(old, new, in_force.generation))
         for name in sorted(new.keys() | old.keys()):
             first, second = _percent(old.get(name)), _percent(new.get(name))
-            if first != second:
+            if first != second and (self._leadership.holds or not in_force.is_move):
                 data = {"route": name, "from": first, "to": second, "generation": in_force.generation}
                 self._publisher.publish(Kind.ROUTE_SHIFTED, name, data)
 
@@ -45,11 +58,6 @@ class ChangeEvents:
         """Publish that a routes.yaml was not put in force."""
         data = {"generation": in_force.generation, "problems": list(in_force.problems)[:100]}
         self._publisher.publish(Kind.ROUTES_REJECTED, "routes.yaml", data)
-
-    def kill_switch_turned(self, on: bool, reason: str, route: str | None) -> None:
-        """Publish that the kill switch was turned for a route, or for all (None)."""
-        data = {"on": on, "reason": reason} | ({} if route is None else {"route": route})
-        self._publisher.publish(Kind.KILL_SWITCH, "kill_switch", data)
 
     def breaker_changed(self, change: BreakerChanged) -> None:
         """Publish that a breaker has opened or closed. The workers share openings: there is one event for all of
@@ -62,6 +70,13 @@ class ChangeEvents:
         elif change.after == "closed" and is_open:
             self._open_breakers.discard(upstream)
             self._publisher.publish(Kind.BREAKER_CLOSED, upstream, data)
+
+
+def turn_event(on: bool, reason: str, route: str | None, at: float | None = None) -> Event:
+    """Return the event of a turn of the kill switch for a route, or for all (None), of now unless `at` gives a Unix
+    time."""
+    data = {"on": on, "reason": reason} | ({} if route is None else {"route": route})
+    return event(Kind.KILL_SWITCH, "kill_switch", data, at)
 
 
 def _reloaded(old: Mapping[str, RouteSettings], new: Mapping[str, RouteSettings], generation: int) -> dict[str, object]:

@@ -2,11 +2,15 @@
 
 A sink that cannot be reached is tried again with growing pauses; nothing else waits for it. An event that it refuses
 for good, or that grows older than the sink's patience, becomes a dead letter, and the next event has its turn.
+
+Of several nodes only the one that leads delivers. Its successor goes on where the store says that it was, so an event
+that was on its way then may be sent twice, with one id.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -14,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
+from strangler.control.fleet.leadership import Leadership, SoleLeadership
 from strangler.store.connection import Connection
 from strangler.store.events import outbox
 from strangler.store.events.outbox import Standing, Stored
@@ -21,6 +26,9 @@ from strangler.store.store import Store, StoreError
 
 LOOK_EVERY_S: Final = 5.0
 """The pause without a hint that there is something new, for example after the store failed."""
+
+LEAD_EVERY_S: Final = 0.5
+"""How often a node that does not lead looks whether it does."""
 
 log = structlog.get_logger()
 
@@ -70,11 +78,19 @@ class Sink(Protocol):
 class Delivery:
     """The delivery to one sink. `tell` is called with the standings of all sinks after each change."""
 
-    def __init__(self, sink: Sink, store: Store, tell: Callable[[dict[str, Standing]], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        store: Store,
+        tell: Callable[[dict[str, Standing]], None],
+        leadership: Leadership | None = None,
+    ) -> None:
+        """`leadership`: None if no other node delivers."""
         self.sink = sink
         self.problem: str | None = None
         """Why the event at the head of the queue was not delivered so far."""
         self._store = store
+        self._leadership: Leadership = leadership or SoleLeadership(store)
         self._log_problem = tell
         self._hint = asyncio.Event()
 
@@ -83,8 +99,9 @@ class Delivery:
         self._hint.set()
 
     async def run(self) -> None:
-        """Deliver events until cancelled."""
+        """Deliver events, while this node leads, until cancelled."""
         while True:
+            await self._follow()
             self._hint.clear()
             try:
                 batch = await self._store.call(partial(outbox.pending, sink=self.sink.name, most=self.sink.batch))
@@ -102,6 +119,17 @@ class Delivery:
             except TimeoutError:
                 continue
 
+    async def _follow(self) -> None:
+        """Wait until this node leads, and note meanwhile how the sinks stand."""
+        looked = float("-inf")
+        while not self._leadership.holds:
+            self.problem = None
+            if time.monotonic() - looked > LOOK_EVERY_S:
+                looked = time.monotonic()
+                with suppress(StoreError):  # logged by the store itself
+                    self._log_problem(await self._store.call(outbox.standings))
+            await asyncio.sleep(LEAD_EVERY_S)
+
     async def _deliver(self, batch: list[Stored]) -> None:
         patience = self.sink.patience
         done = Done(1)
@@ -109,13 +137,15 @@ class Delivery:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(SinkError),
                 wait=wait_exponential(patience.first_s, patience.most_s) + wait_random(0, patience.first_s),
-                stop=lambda _: time.time() - batch[0].at > patience.age_s,
+                stop=lambda _: not self._leadership.holds or time.time() - batch[0].at > patience.age_s,
                 before_sleep=self._note,
                 reraise=True,
             ):
                 with attempt:
                     done = await self.sink.deliver(batch)
         except SinkError as error:
+            if not self._leadership.holds:
+                return
             done = Done(1, {batch[0].seq: f"given up after {patience.age_s:g} s: {error}"})
         if self.problem is not None:
             log.info("event_sink.recovered", sink=self.sink.name)
@@ -137,4 +167,4 @@ class Delivery:
             outbox.settle(connection, name, done, what.dead, now)
             return outbox.standings(connection)
 
-        self._log_problem(await self._store.call(work))
+        self._log_problem(await self._leadership.call(work))

@@ -1,7 +1,7 @@
 """The assembly of the parts of events: each takes parts made before it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from strangler.control.events.certificates import CertificateWatch
@@ -14,12 +14,13 @@ from strangler.control.events.shadow_events import READY_EVERY_S, ReadyWatch
 from strangler.control.events.sinks import EventSinks
 from strangler.control.events.slow import SlowWatch
 from strangler.control.events.webhook import Decorate
+from strangler.control.fleet.leadership import Leadership
 from strangler.control.links import LinksState
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import Follower, InForce
 from strangler.core.documents import EventsStatus, QueueStatus
 from strangler.core.settings import Settings
-from strangler.store.events.event import source_of_this_host
+from strangler.store.events.event import source_of
 from strangler.store.store import Store, StoreError
 
 
@@ -80,19 +81,26 @@ def assemble_events(
     own: OwnMetrics,
     links: LinksState,
     decorate: Decorate | None = None,
+    leadership: Leadership | None = None,
+    node: str = "",
+    check_keys: Callable[[], object] = lambda: None,
 ) -> EventParts:
-    """Make all parts of events. Nothing runs yet, and nothing is read or written. `decorate`: as the webhook has it."""
-    source = source_of_this_host()
-    sinks = EventSinks(store, environ, own, decorate)
-    publisher = EventPublisher(store, sinks, own, run, source)
+    """Make all parts of events. Nothing runs yet, and nothing is read or written. `decorate`: as the webhook has it.
+
+    `leadership`: None if no other node has the store. `node`: the name of this node among several, or empty.
+    `check_keys` raises OSError while the keys in the state folder are not to be used.
+    """
+    source = source_of(node or settings.node)
+    sinks = EventSinks(store, environ, own, decorate, leadership, check_keys)
+    publisher = EventPublisher(store, sinks, own, run, source, leadership)
     return EventParts(
         sinks=sinks,
         comparisons=ComparisonTopic(source, own),
         publisher=publisher,
-        changes=ChangeEvents(publisher, store, run, settings),
-        gates=GateWatch(store, publisher, settings),
-        ready=ReadyWatch(store, publisher, settings, READY_EVERY_S),
-        slow=SlowWatch(store, publisher, settings),
-        certificates=CertificateWatch(store, publisher, settings),
-        retire=RetireWatch(store, publisher, settings, links),
+        changes=ChangeEvents(publisher, store, run, settings, leadership),
+        gates=GateWatch(store, publisher, settings, leadership),
+        ready=ReadyWatch(store, publisher, settings, READY_EVERY_S, leadership),
+        slow=SlowWatch(store, publisher, settings, node),
+        certificates=CertificateWatch(store, publisher, settings, node),
+        retire=RetireWatch(store, publisher, settings, links, leadership, node),
     )

@@ -1,7 +1,7 @@
 """The watch for percents raised past a gate: an edit of routes.yaml that `strangler shift` would have refused.
 
 The store keeps what was last in force, so that a change made while the proxy was down is noticed too. The reload waits
-for nothing here.
+for nothing here. Of several nodes, the one that leads judges its routes.yaml.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from strangler.control.events.publisher import EventPublisher
+from strangler.control.fleet.leadership import Leadership, SoleLeadership
 from strangler.control.reload import InForce
 from strangler.core.documents import PassedGate, VerdictDocument
 from strangler.core.gate import Verdict
@@ -54,10 +55,14 @@ class _Judged:
 class GateWatch:
     """Owns the settings that are still to be judged, and the raises past a gate."""
 
-    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, publisher: EventPublisher, settings: Settings, leadership: Leadership | None = None
+    ) -> None:
+        """`leadership`: None if no other node has the store."""
         self.passed_by: Mapping[str, PassedGate] = {}
         """By route: how its percent was raised past its gate, while the gate is not met."""
         self._store = store
+        self._leadership: Leadership = leadership or SoleLeadership(store)
         self._publisher = publisher
         self._settings = settings
         self._steps: deque[Settings] = deque([settings], MAX_STEPS)
@@ -91,7 +96,14 @@ class GateWatch:
         await asyncio.sleep(GRACE_S)
 
     async def look(self) -> None:
-        """Judge every waiting step, then earlier raises past a gate again. Raises StoreError, NoEvidenceError."""
+        """Judge every waiting step, then earlier raises past a gate again. Raises StoreError, NoEvidenceError.
+
+        A node that does not lead judges nothing: once it does, it begins with what is in force then.
+        """
+        if not self._leadership.holds:
+            self._steps = deque([self._settings], MAX_STEPS)
+            self.passed_by = (await self._store.call(load_rollouts)).passed
+            return
         while self._steps:
             await self._judge_step(self._steps[0])
             self._steps.popleft()
@@ -102,7 +114,7 @@ class GateWatch:
         after, found = await asyncio.to_thread(_risen, before, settings)  # 10,000 routes take a moment
         judged = [await self._judged(settings, rise, rise.gate) for rise in found if rise.gate is not None]
         unmet = [raised for raised in judged if raised.verdict != Verdict.READY]
-        events, self.passed_by = await self._store.call(partial(self._keep, after=after, found=found, unmet=unmet))
+        events, self.passed_by = await self._leadership.call(partial(self._keep, after=after, found=found, unmet=unmet))
         self._publisher.on_stored(events)
         for each_event in events:
             data = {key: value for key, value in each_event.data.items() if key != "route"}
@@ -148,7 +160,7 @@ class GateWatch:
         for name in list(self.passed_by):
             found = await self._verdict(self._settings, name)
             if found is not None and found.verdict == Verdict.READY:
-                await self._store.call(partial(take_back, route=name))
+                await self._leadership.call(partial(take_back, route=name))
                 self.passed_by = {key: passed_gate for key, passed_gate in self.passed_by.items() if key != name}
 
 

@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 
 from strangler.control.events.sinks import EventSinks
+from strangler.control.fleet.leadership import Leadership, NotLeaderError, SoleLeadership
 from strangler.control.own_metrics import OwnMetrics
 from strangler.store.connection import Connection
 from strangler.store.events import outbox
@@ -19,6 +21,7 @@ MAX_UNWRITTEN: Final = 1000
 """The most events that wait while the store cannot be written. The oldest are dropped first; the log has them."""
 
 RETRY_S: Final = 1.0
+LEAD_EVERY_S: Final = 0.5
 PRUNE_EVERY_S: Final = 600.0
 
 _HAVE_A_LINE: Final = frozenset(
@@ -33,6 +36,7 @@ _HAVE_A_LINE: Final = frozenset(
 """The kinds of events that are logged where they happen, and so not again here."""
 _LEVELS: Final = {
     Kind.SHADOW_HALTED: "error",
+    Kind.STORE_AWAY: "error",
     Kind.SIGNATURE_REGRESSED: "warning",
     Kind.ROLLOUT_FAILED: "warning",
     Kind.CERTIFICATE_EXPIRING: "warning",
@@ -44,8 +48,19 @@ log = structlog.get_logger()
 class EventPublisher:
     """Owns the events that are not written yet. Publishing never waits for anything."""
 
-    def __init__(self, store: Store, sinks: EventSinks, own: OwnMetrics, run: str, source: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sinks: EventSinks,
+        own: OwnMetrics,
+        run: str,
+        source: str,
+        leadership: Leadership | None = None,
+    ) -> None:
+        """`leadership`: None if no other node has the store."""
         self._store = store
+        self._leadership: Leadership = leadership or SoleLeadership(store)
+        self._has_led = False
         self._sinks = sinks
         self._own = own
         self._run = run
@@ -62,7 +77,10 @@ class EventPublisher:
 
     def publish(self, kind: Kind, subject: str, data: Mapping[str, Any]) -> None:
         """Log an event, store it soon, and have it sent."""
-        this_event = event(kind, subject, data)
+        self.publish_event(event(kind, subject, data))
+
+    def publish_event(self, this_event: Event) -> None:
+        """Log an event that was made before, store it soon, and have it sent."""
         self._log(this_event)
         self._wait([*self._unwritten, this_event])
         self._hint.set()
@@ -101,31 +119,55 @@ class EventPublisher:
     async def run(self) -> None:
         """Write published events until cancelled."""
         while True:
-            await self._hint.wait()
+            await self._pause()
             self._hint.clear()
             if not await self.write():
                 await asyncio.sleep(RETRY_S)
                 self._hint.set()
 
+    async def _pause(self) -> None:
+        """Wait for a hint. A node that begins to lead makes its sinks known, and prunes, without one."""
+        while not self._hint.is_set():
+            try:
+                async with asyncio.timeout(LEAD_EVERY_S if self._store.is_shared else None):
+                    await self._hint.wait()
+            except TimeoutError:
+                is_due = time.time() - self._pruned > PRUNE_EVERY_S
+                if self._leadership.holds and (is_due or not self._has_led):
+                    return
+            self._has_led = self._has_led and self._leadership.holds
+
     async def write(self) -> bool:
         """Write published events; return False if the store does not work."""
         batch, self._unwritten = self._unwritten, []
+        try:
+            standings = await self._write(batch)
+        except StoreError:
+            self._wait(batch + self._unwritten)
+            return False
+        self._sinks.on_standings(standings)
+        self._sinks.hint()
+        return True
+
+    async def _write(self, batch: Sequence[Event]) -> dict[str, Standing]:
+        """Store events, and what only the node that leads stores. Return how the sinks stand. Raises StoreError."""
         names, now = self._sinks.names, time.time()
         is_due = now - self._pruned > PRUNE_EVERY_S or len(batch) > 100
 
-        def work(connection: Connection) -> dict[str, Standing]:
+        def lead(connection: Connection) -> dict[str, Standing]:
             outbox.register(connection, names)
             outbox.insert(connection, batch, self._run, self._source)
             if is_due:
                 outbox.prune(connection, now)
             return outbox.standings(connection)
 
-        try:
-            standings = await self._store.call(work)
-        except StoreError:
-            self._wait(batch + self._unwritten)
-            return False
-        self._pruned = now if is_due else self._pruned
-        self._sinks.on_standings(standings)
-        self._sinks.hint()
-        return True
+        def follow(connection: Connection) -> dict[str, Standing]:
+            outbox.insert(connection, batch, self._run, self._source)
+            return outbox.standings(connection)
+
+        if self._leadership.holds:
+            with suppress(NotLeaderError):
+                standings = await self._leadership.call(lead)
+                self._pruned, self._has_led = now if is_due else self._pruned, True
+                return standings
+        return await self._store.call(follow)

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
 import structlog
 
 from strangler.control.events.publisher import EventPublisher
+from strangler.control.fleet.leadership import Leadership, SoleLeadership
 from strangler.control.links import LinksState
 from strangler.control.reload import InForce
 from strangler.control.totals import TotalsState
@@ -35,6 +36,7 @@ class Reported:
     brownout: BrownoutSettings | None = None  # has begun, and is not over
     refused: int = 0  # requests that had been refused when it began
     sunset: int | None = None  # has passed
+    node: str = ""  # whose requests `refused` counts
 
 
 _NOTHING: Final = Reported()
@@ -54,10 +56,24 @@ class _Step:
 
 class RetireWatch:
     """Owns what has been reported. It is stored together with the events, so that each is sent once, even across
-    restarts. A route that is disabled, or that the kill switch is on for, is served: that ends a brownout."""
+    restarts. A route that is disabled, or that the kill switch is on for, is served: that ends a brownout.
 
-    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, links: LinksState) -> None:
+    Of several nodes, the one that leads reports. It counts the requests that it has refused itself since it leads.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publisher: EventPublisher,
+        settings: Settings,
+        links: LinksState,
+        leadership: Leadership | None = None,
+        node: str = "",
+    ) -> None:
+        """`leadership`: None if no other node has the store. `node`: the name of this node among several, or empty."""
         self._store = store
+        self._leadership: Leadership = leadership or SoleLeadership(store)
+        self._node = node
         self._publisher = publisher
         self._links = links
         self._routes = _ending(settings)
@@ -71,9 +87,17 @@ class RetireWatch:
     async def restore(self) -> None:
         """Restore what was reported before this process."""
         try:
-            self._reported = await self._store.call(_load)
+            found = await self._store.call(_load)
         except StoreError as error:  # logged by the store itself; tried again
             log.debug("retire.unknown", reason=str(error))
+            return
+        self._reported = {name: self._own(name, each) for name, each in found.items()}
+
+    def _own(self, route: str, reported: Reported) -> Reported:
+        """Return what was reported of a route, with counts of this node from now on if they are those of another."""
+        if reported.node == self._node:
+            return reported
+        return replace(reported, refused=refused(self._links.totals, route), node=self._node)
 
     async def run(self) -> None:
         """Look every second, until cancelled."""
@@ -82,7 +106,10 @@ class RetireWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self, now: float) -> None:
-        """Report what has changed. `now`: Unix time."""
+        """Report what has changed, while this node leads. `now`: Unix time."""
+        if not self._leadership.holds:
+            self._reported = None
+            return
         if self._reported is None:
             await self.restore()
         if self._reported is None:
@@ -92,11 +119,11 @@ class RetireWatch:
             return
 
         def keep(connection: Connection) -> None:
-            self._publisher.insert(connection, step.events)
             _save(connection, step.reported)
+            self._publisher.insert(connection, step.events)
 
         try:
-            await self._store.call(keep)
+            await self._leadership.call(keep)
         except StoreError as error:  # logged by the store itself; reported by the next look that can
             log.debug("retire.not_reported", reason=str(error))
             return
@@ -110,7 +137,7 @@ class RetireWatch:
         for route, retire in self._routes:
             is_in_force = route.enabled and not self._links.kill_switch.is_on_for(route.name)
             after = self._judged(step, route.name, retire, before.get(route.name, _NOTHING), is_in_force=is_in_force)
-            if after != _NOTHING:
+            if (after.brownout, after.sunset) != (None, None):
                 step.reported[route.name] = after
         return step
 
@@ -131,8 +158,9 @@ class RetireWatch:
             end = {"sunset": utc_stamp(sunset), "status": retire.status, "refused": count}
             step.publish(Kind.RETIRE_SUNSET, name, end)
         if window is None:
-            return Reported(None, 0, sunset)
-        return Reported(window, before.refused if is_same else refused(self._links.totals, name), sunset)
+            return Reported(None, 0, sunset, self._node)
+        count = before.refused if is_same else refused(self._links.totals, name)
+        return Reported(window, count, sunset, self._node)
 
     def _report_end(self, step: _Step, name: str, before: Reported) -> None:
         if before.brownout is None:

@@ -12,6 +12,7 @@ import structlog
 from strangler.control.events.comparisons import ComparisonTopic
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.slow import SlowWatch
+from strangler.control.fleet.leadership import Leadership, SoleLeadership
 from strangler.control.reload import InForce
 from strangler.core.documents import VerdictDocument
 from strangler.core.gate import Verdict
@@ -143,10 +144,22 @@ def comparison_of(finding: Finding) -> Mapping[str, Any]:
 
 
 class ReadyWatch:
-    """Publishes once when a route with shadows has become ready, and again if it was not ready in between."""
+    """Publishes once when a route with shadows has become ready, and again if it was not ready in between.
 
-    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, every_s: float) -> None:
+    Of several nodes, the one that leads does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publisher: EventPublisher,
+        settings: Settings,
+        every_s: float,
+        leadership: Leadership | None = None,
+    ) -> None:
+        """`leadership`: None if no other node has the store."""
         self._store = store
+        self._leadership: Leadership = leadership or SoleLeadership(store)
         self._publisher = publisher
         self._settings = settings
         self._every_s = every_s
@@ -159,6 +172,8 @@ class ReadyWatch:
         """Judge the routes again and again until cancelled."""
         while True:
             await asyncio.sleep(self._every_s)
+            if not self._leadership.holds:
+                continue
             try:
                 await self.look()
             except (StoreError, NoEvidenceError) as error:  # logged by the store itself; tried again
@@ -170,7 +185,7 @@ class ReadyWatch:
         names = [route.name for route in settings.routes if route.shadow is not None]
         verdicts = [await self._verdict(settings, name) for name in names]
         ready = {found.route: found for found in verdicts if found and found.verdict == Verdict.READY}
-        events = await self._store.call(partial(self._keep, ready=ready))
+        events = await self._leadership.call(partial(self._keep, ready=ready))
         self._publisher.on_stored(events)
 
     async def _verdict(self, settings: Settings, name: str) -> VerdictDocument | None:

@@ -1,14 +1,15 @@
 """The sinks that routes.yaml names, each with the task that delivers events to it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from strangler.control.events.delivery import Delivery, Sink
 from strangler.control.events.ending import EndingTasks, log_crash
-from strangler.control.events.webhook import Decorate, SecretError, Webhook, webhook_secret
+from strangler.control.events.webhook import VARIABLE, Decorate, SecretError, Webhook, webhook_secret
+from strangler.control.fleet.leadership import Leadership
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
 from strangler.core.documents import SinkStatus
@@ -29,14 +30,23 @@ class EventSinks:
     """Owns the deliveries. The store keeps events that a sink has not taken."""
 
     def __init__(
-        self, store: Store, environ: Mapping[str, str], own: OwnMetrics, decorate: Decorate | None = None
+        self,
+        store: Store,
+        environ: Mapping[str, str],
+        own: OwnMetrics,
+        decorate: Decorate | None = None,
+        leadership: Leadership | None = None,
+        check_keys: Callable[[], object] = lambda: None,
     ) -> None:
+        """`check_keys` raises OSError while the secret in the state folder is not to be used."""
+        self._check_keys = check_keys
         self.problem: str | None = None
         """Why a sink that routes.yaml names is not served."""
         self._store = store
         self._environ = environ
         self._own = own
         self._decorate = decorate
+        self._leadership = leadership
         self._settings: EventSettings | None = None
         self._served: dict[str, _Served] = {}
         self._ending = EndingTasks()
@@ -64,7 +74,7 @@ class EventSinks:
         sinks: list[Sink] = []
         if settings.webhook is not None:
             try:
-                secret = webhook_secret(self._store.folder, self._environ)
+                secret = self._webhook_secret()
                 sinks.append(Webhook(settings.webhook, secret, decorate=self._decorate))
             except SecretError as error:
                 self._fail(str(error))
@@ -77,8 +87,24 @@ class EventSinks:
                 self._fail(kafka.MISSING)
         return sinks
 
+    def _webhook_secret(self) -> bytes:
+        """Return the secret. Raises SecretError."""
+        if not self._environ.get(VARIABLE):
+            try:
+                self._check_keys()
+            except OSError as error:
+                raise SecretError(f"the secret of the webhook cannot be used: {error.strerror}") from error
+        return webhook_secret(self._store.folder, self._environ)
+
+    async def take_key(self) -> None:
+        """Begin the deliveries anew, since another secret may be in the state folder."""
+        if self._settings is not None:
+            self.problem = None
+            self._end_all()
+            self._served = {sink.name: self._serve(sink) for sink in self._sinks(self._settings)}
+
     def _serve(self, sink: Sink) -> _Served:
-        delivery = Delivery(sink, self._store, self.on_standings)
+        delivery = Delivery(sink, self._store, self.on_standings, self._leadership)
         task = asyncio.create_task(delivery.run())
         task.add_done_callback(log_crash)
         return _Served(delivery, task)

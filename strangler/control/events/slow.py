@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -32,8 +33,10 @@ log = structlog.get_logger()
 class SlowWatch:
     """Owns the times of the last hour. The store has what is slow, so that a restart does not report it again."""
 
-    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings) -> None:
+    def __init__(self, store: Store, publisher: EventPublisher, settings: Settings, node: str = "") -> None:
+        """`node`: the name of this node among several, each of which watches its own; else empty."""
         self._store = store
+        self._key = f"{_META} {node}" if node else _META
         self._publisher = publisher
         self._settings = settings
         self._state = SlownessState()
@@ -54,7 +57,7 @@ class SlowWatch:
     async def restore(self) -> None:
         """Restore what was slow before this process."""
         try:
-            slow = await self._store.call(_load)
+            slow = await self._store.call(partial(_load, key=self._key))
         except StoreError:  # logged by the store itself
             return
         self._state.restore(slow, time.time())
@@ -77,7 +80,7 @@ class SlowWatch:
             return
         slow = list(self._state.slow.values())
         try:
-            await self._store.call(lambda connection: _save(connection, slow))
+            await self._store.call(lambda connection: _save(connection, self._key, slow))
         except StoreError as error:  # logged by the store itself; stored with the next change
             log.debug("slow.not_kept", reason=str(error))
 
@@ -122,10 +125,10 @@ def _slow_endpoint(slowness: Slowness) -> SlowEndpoint:
     )
 
 
-def _load(connection: Connection) -> list[Slowness]:
-    kept = read_meta(connection, _META)
+def _load(connection: Connection, key: str) -> list[Slowness]:
+    kept = read_meta(connection, key)
     return [] if kept is None else msgspec.json.decode(kept, type=list[Slowness])
 
 
-def _save(connection: Connection, slow: list[Slowness]) -> None:
-    write_meta(connection, _META, msgspec.json.encode(slow).decode())
+def _save(connection: Connection, key: str, slow: list[Slowness]) -> None:
+    write_meta(connection, key, msgspec.json.encode(slow).decode())

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,15 +12,14 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from strangler.control.events.delivery import Done, Patience, SinkError
-from strangler.state.files import WEBHOOK_KEY, replace_file
+from strangler.state.files import WEBHOOK_KEY
+from strangler.state.webhook_file import PREFIX, kept_webhook_secret
 from strangler.store.events.event import CONTENT_TYPE
 from strangler.store.events.outbox import Stored
 
 VARIABLE: Final = "STRANGLER_WEBHOOK_SECRET"
 TIMEOUT_S: Final = 10.0
 
-_PREFIX = "whsec_"
-_BYTES = 32
 _TRANSIENT = frozenset({408, 409, 425, 429})
 """Refusals that are tried again; any other 4xx is final."""
 
@@ -38,19 +36,16 @@ def webhook_secret(folder: Path, environ: Mapping[str, str]) -> bytes:
         return _decoded(given, VARIABLE)
     path = folder / WEBHOOK_KEY
     try:
-        if not path.exists():
-            replace_file(path, b"%b%b\n" % (_PREFIX.encode(), base64.b64encode(secrets.token_bytes(_BYTES))))
-        path.chmod(0o600)
-        return _decoded(path.read_text(), str(path))
+        return _decoded(kept_webhook_secret(path).decode(errors="replace"), str(path))
     except OSError as error:
         raise SecretError(f"the secret of the webhook cannot be kept in {folder}: {error.strerror}") from error
 
 
 def _decoded(text: str, where: str) -> bytes:
     try:
-        secret = base64.b64decode(text.strip().removeprefix(_PREFIX), validate=True)
+        secret = base64.b64decode(text.strip().removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise SecretError(f"{where}: must be {_PREFIX} and base64") from error
+        raise SecretError(f"{where}: must be {PREFIX} and base64") from error
     if len(secret) < 24:  # the lower bound of the specification
         raise SecretError(f"{where}: must hold at least 24 bytes, in base64")
     return secret

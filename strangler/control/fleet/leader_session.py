@@ -34,6 +34,8 @@ WAIT_S: Final = HOLD_S + 0.3
 """How long a successor has seen no beat; the clocks of two hosts may differ in speed."""
 REAP_S: Final = 6.0
 """How long a leader that holds the lock has given no beat when another node ends its connection."""
+MAX_BUSY_S: Final = 4.5
+"""How long a beat, or a transaction, may take."""
 _SETTINGS: Final = """
     SELECT set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),
         set_config('idle_session_timeout', '6s', false),
@@ -110,7 +112,7 @@ class LeaderSession:
         self.busy_since = self._monotonic()
         try:
             with translated():
-                yield self._own.get()
+                yield self._own.get(MAX_BUSY_S)
         except NotLeaderError:
             self._disconnect()
             raise

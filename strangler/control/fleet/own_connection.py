@@ -18,10 +18,14 @@ class OwnConnection:
         self._connection: PostgresConnection | None = None
         self._line: socket.socket | None = None
 
-    def get(self) -> PostgresConnection:
-        """Return the connection. Raises DatabaseError if it cannot be opened."""
-        if self._connection is not None:
-            return self._connection
+    def get(self, limit_s: float) -> PostgresConnection:
+        """Return the connection, whose server may take so long altogether until the next call. Raises DatabaseError if
+        it cannot be opened."""
+        connection = self._connection or self._open()
+        connection.limit(limit_s)
+        return connection
+
+    def _open(self) -> PostgresConnection:
         connection = connect(self._url, self._name)
         try:
             self._line = socket.socket(fileno=os.dup(connection.raw.fileno()))
@@ -39,7 +43,7 @@ class OwnConnection:
         if self._connection is None:
             return False
         raw = self._connection.raw
-        return not raw.closed and raw.info.transaction_status == raw.info.transaction_status.IDLE
+        return not self._connection.is_lost and raw.info.transaction_status == raw.info.transaction_status.IDLE
 
     @property
     def line(self) -> socket.socket | None:

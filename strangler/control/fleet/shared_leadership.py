@@ -11,15 +11,13 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 
-from strangler.control.fleet.leader_session import BEAT_S, HOLD_S, LeaderSession
+from strangler.control.fleet.leader_session import BEAT_S, HOLD_S, MAX_BUSY_S, LeaderSession
 from strangler.control.fleet.leadership import NotLeaderError
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.store import StoreError
 
-MAX_BUSY_S: Final = 4.5
-"""How long the thread may take for a beat, or a transaction, before its connection is cut."""
 WATCH_EVERY_S: Final = 0.25
 CLOSE_S: Final = 2.0
 

@@ -21,6 +21,11 @@ class StoreClock:
         """Set the clock: `now` is the Unix time of the database, read at the monotonic time `read_at`, or just now."""
         self._base = now - (self._monotonic() if read_at is None else read_at)
 
+    @property
+    def is_set(self) -> bool:
+        """Whether the database's clock is known."""
+        return self._base is not None
+
     def now(self) -> float:
         """Return Unix time, in seconds."""
         return self._wall_clock() if self._base is None else self._base + self._monotonic()

@@ -7,6 +7,7 @@ position that it is for.
 import asyncio
 import secrets
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -44,8 +45,10 @@ class _Waiting(Struct, frozen=True):
 class ApprovalLinks:
     """Makes and reads links. The key is made when the first one is needed."""
 
-    def __init__(self, folder: Path, admin: AdminSettings) -> None:
+    def __init__(self, folder: Path, admin: AdminSettings, check_keys: Callable[[], object] = lambda: None) -> None:
+        """`check_keys` raises OSError while the key in the folder is not to be used."""
         self.admin = admin
+        self._check_keys = check_keys
         self._folder = folder
         self._key: bytes | None = None
         self._reading = asyncio.Lock()
@@ -92,8 +95,13 @@ class ApprovalLinks:
     async def _kept_key(self) -> bytes:
         async with self._reading:
             if self._key is None:
+                self._check_keys()
                 self._key = await asyncio.to_thread(kept_key, self._folder / APPROVAL_KEY)
             return self._key
+
+    async def take_key(self) -> None:
+        """Read the key again when it is needed, since another one may be in the folder."""
+        self._key = None
 
     def _note(self, problem: str | None) -> None:
         if problem is not None and problem != self._problem:

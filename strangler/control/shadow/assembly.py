@@ -1,5 +1,6 @@
 """The assembly of the parts of shadows: each takes parts made before it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from strangler.control.links import WorkerLinks
@@ -52,8 +53,12 @@ def assemble_shadow(
     own: OwnMetrics,
     listeners: ShadowListeners,
     tree: TreeSource = no_tree,
+    check_keys: Callable[[], object] = lambda: None,
 ) -> ShadowParts:
-    """Make all parts of shadows. Nothing runs yet, and nothing is read or written. `tree`: that of the ledger."""
+    """Make all parts of shadows. Nothing runs yet, and nothing is read or written. `tree`: that of the ledger.
+
+    `check_keys` raises OSError while the key in the state folder is not to be used.
+    """
     counters, stops, index = ShadowCounters(own), ShadowStops(run), IndexState()
     releases = ReleasesState(listeners.release_changed)
     table = ShadowRouteTable(settings, links.state.shared.is_url_healthy, stops)
@@ -76,6 +81,7 @@ def assemble_shadow(
         spans=listeners.spans,
         carrier=carrier,
         tree=tree,
+        check_keys=check_keys,
     )
     evidence = EvidenceActions(runner, writer, releases, table, held)
     return ShadowParts(table, releases, writer, switch, runner, evidence, carrier)

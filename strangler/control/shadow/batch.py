@@ -72,8 +72,6 @@ class BatchWriter:
         save_releases(connection, batch.releases)
         store_findings(connection, self._index, batch.findings, now)
         store_changes(connection, batch.changes)
-        events = self._listener.insert_signatures(connection, now)
-        events += self._listener.insert_stops(connection, batch.changes, now)
         store_rules(connection, batch.rules)
         if batch.replay is not None:
             audit_replay(connection, batch.replay.run, batch.replay.actor, now)
@@ -81,6 +79,9 @@ class BatchWriter:
             prune(connection, now)
             self._indexed = None
             look_over(connection)
+        # Last: who stores events lets others wait for the end of its transaction.
+        events = self._listener.insert_signatures(connection, now)
+        events += self._listener.insert_stops(connection, batch.changes, now)
         self._append_lines(batch.findings)
         return events
 

@@ -59,7 +59,10 @@ class ShadowRunner:
         spans: ShadowSpans,
         carrier: EndpointCarrier,
         tree: TreeSource,
+        check_keys: Callable[[], object],
     ) -> None:
+        """`check_keys` raises OSError while the key in the folder is not to be used."""
+        self._check_keys = check_keys
         self._folder = folder
         self._table = table
         self._releases = releases
@@ -80,16 +83,22 @@ class ShadowRunner:
         """Read the key, and the stops of an earlier control of this run. No capture is taken before that."""
         try:
             if self._table.key is None:
+                self._check_keys()
                 self._table.key = await asyncio.to_thread(redaction_key, self._folder)
                 self._follow(self._table.settings)  # so that workers know why there is no credit
             await self._writer.restore()
             await self._carrier.look()
         except OSError as error:
-            self._fail(f"the key for redaction cannot be written to {self._folder}: {error.strerror}")
+            self._fail(f"the key for redaction cannot be used: {self._folder}: {error.strerror}")
         except StoreError as error:
             self._fail(f"the store: {error}")
         else:
             self._follow(self._table.settings)
+
+    async def take_key(self) -> None:
+        """Read the key again, since another one may be in the state folder."""
+        self._table.key, self._table.routes = None, {}
+        await self.restore()
 
     def _fail(self, problem: str) -> None:
         self._writer.fail(problem)

@@ -94,6 +94,7 @@ from strangler.core.documents.status import LedgerStatus as LedgerStatus
 from strangler.core.documents.status import LegacyRecent as LegacyRecent
 from strangler.core.documents.status import LegacyRequests as LegacyRequests
 from strangler.core.documents.status import MatchFigures as MatchFigures
+from strangler.core.documents.status import NodeStatus as NodeStatus
 from strangler.core.documents.status import PassedGate as PassedGate
 from strangler.core.documents.status import ProcessIds as ProcessIds
 from strangler.core.documents.status import QueueStatus as QueueStatus

@@ -45,6 +45,16 @@ class KillSwitchStatus(Struct, frozen=True):
     reason: str
     since: Annotated[str | None, Meta(description="When it was last turned.")]
     routes: Annotated[dict[str, RouteKillSwitch], Meta(description="The routes that it is on for by themselves.")] = {}
+    node_only: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Why the last turns hold for this node only, while they do: the store has not taken them. The"
+            " other nodes follow once it has."
+        ),
+    ] = UNSET
+    node_only_routes: Annotated[
+        list[str] | UnsetType, Meta(description="The routes of these turns; an empty text is for all routes.")
+    ] = UNSET
 
 
 class ProcessIds(Struct, frozen=True, kw_only=True):
@@ -316,6 +326,27 @@ class ReceiverStatus(Struct, frozen=True):
     ]
 
 
+class NodeStatus(Struct, frozen=True):
+    """A node: one of the proxies that share a store."""
+
+    node: Annotated[str, Meta(description="Its name: the key `node`, or the name of its host.")]
+    version: Annotated[str, Meta(description="The version of its program.")]
+    digest: Annotated[
+        str,
+        Meta(
+            description="SHA-256 of the bytes of the routes.yaml in force, before variables. With `include` it is that"
+            " of the digests of all files, routes.yaml first. `unknown`: none was valid since control started; empty:"
+            " none was loaded yet."
+        ),
+    ]
+    heard: Annotated[float, Meta(description="Seconds since it was heard, by the database.")]
+    share: Annotated[
+        float | None, Meta(description="Its share of all requests of the last minute, 0 to 1; null without requests.")
+    ]
+    leader: Annotated[bool, Meta(description="Whether it leads.")]
+    is_odd: Annotated[bool, Meta(description="Whether its digest is another than that of most nodes.")] = False
+
+
 class StatusDocument(Struct, frozen=True):
     """The state of a running proxy."""
 
@@ -327,7 +358,8 @@ class StatusDocument(Struct, frozen=True):
     config: ConfigStatus
     kill_switch: KillSwitchStatus
     problems: Annotated[
-        dict[str, str], Meta(description="What is wrong with `store`, `store_log`, `shadow`, `events` or `tracing`.")
+        dict[str, str],
+        Meta(description="What is wrong with `store`, `store_log`, `shadow`, `events`, `tracing` or `node`."),
     ]
     upstreams: list[UpstreamStatus]
     routes: list[RouteStatus]
@@ -339,3 +371,4 @@ class StatusDocument(Struct, frozen=True):
     ledger: Annotated[LedgerStatus | None, Meta(description="Null if routes.yaml has `ledger: false`.")] = None
     recording: Annotated[RecordingStatus | None, Meta(description="Null if nothing is recorded.")] = None
     receiver: Annotated[ReceiverStatus | None, Meta(description="Null if no mirrored requests are taken.")] = None
+    nodes: Annotated[list[NodeStatus], Meta(description="The nodes that share the store, by name.")] = []

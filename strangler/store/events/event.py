@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -45,6 +46,8 @@ class Kind(StrEnum):
     SHADOW_RESUMED = "shadow.resumed"
     SHADOW_STOPPED = "shadow.stopped"
     SHADOW_STARTED = "shadow.started"
+    STORE_AWAY = "store.away"
+    STORE_BACK = "store.back"
     COMPARISON = "shadow.comparison"
     """Only sent to the topic of comparisons, never stored as an event."""
 
@@ -66,9 +69,9 @@ def event(kind: Kind, subject: str, data: Mapping[str, Any], at: float | None = 
     return Event(kind, subject, data, moment, ulid(moment))
 
 
-def source_of_this_host() -> str:
-    """Return the `source` attribute: a URI reference that distinguishes replicas by their host."""
-    return f"//{socket.gethostname()}/strangler"
+def source_of(node: str) -> str:
+    """Return the `source` attribute: a URI reference that distinguishes nodes by their name, else by their host."""
+    return f"//{quote(node or socket.gethostname(), safe='')}/strangler"
 
 
 def encode(this_event: Event, source: str) -> bytes:

@@ -17,6 +17,7 @@ import msgspec
 from strangler.core.documents import DeadLetter, EventDocument, StoredEvent
 from strangler.store.connection import Connection
 from strangler.store.events.event import Event, Kind, encode
+from strangler.store.topics import Topic, announce
 from strangler.store.upsert import replaced
 
 MAX_KEPT: Final = 10_000
@@ -62,11 +63,20 @@ class Standing:
 
 
 def insert(connection: Connection, events: Iterable[Event], run: str, source: str) -> None:
-    """Store events; an event that is there already stays as it is."""
+    """Store events; an event that is there already stays as it is. It is the last step of its transaction.
+
+    The topic comes first: its row is locked until the transaction ends, so that events become visible in the order of
+    their `seq`, and no sink passes over one that is committed late. Whoever locked a row of evidence after that could
+    wait for a transaction that has that row, and waits for the topic.
+    """
+    rows = [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events]
+    if not rows:
+        return
+    announce(connection, Topic.EVENTS)
     connection.executemany(
         """INSERT INTO events (id, at, run, type, subject, body) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO NOTHING""",
-        [(event.id, event.at, run, event.kind.value, event.subject, encode(event, source)) for event in events],
+        rows,
     )
 
 

@@ -17,7 +17,7 @@ from strangler.store.connection import Connection
 from strangler.store.errors import CorruptError, DatabaseError, MissingError
 from strangler.store.evidence.tables import read_as_now
 from strangler.store.location import StoreLocation
-from strangler.store.schema_versions import check_file
+from strangler.store.schema_versions import check_file, read_version
 from strangler.store.store import Store
 
 _T = TypeVar("_T")
@@ -60,6 +60,9 @@ def reader(location: StoreLocation, *, looks_over: bool = False) -> Iterator[Con
         except ImportError as error:
             raise DatabaseError(f"pip install 'strangler[postgres]' ({error})") from error
         with postgres.opened(location.url, "command") as server, postgres.snapshot(server):
+            if not postgres.has_table(server, "schema_version"):
+                raise MissingError(location.place)
+            read_version(server).check()
             yield server
 
 

@@ -34,7 +34,7 @@ def entries(connection: Connection, filters: AuditFilters) -> list[AuditEntry]:
         """
         SELECT at, who, what, route, why, detail FROM audit
         WHERE (CAST(? AS text) IS NULL OR route = ?) AND at >= ?
-          AND (CAST(? AS text) IS NULL OR who = ? OR substr(who, 1, ?) = ?)
+          AND (CAST(? AS text) IS NULL OR who = ? OR substr(who, 1, CAST(? AS integer)) = ?)
         ORDER BY id DESC LIMIT ?
         """,
         (

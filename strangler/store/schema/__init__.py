@@ -11,6 +11,8 @@ from strangler.store import (
     nodes,
     requests,
     schema_versions,
+    sealed_keys,
+    stored_kill_switch,
     stored_ledger,
     stored_metrics,
     topics,
@@ -36,6 +38,8 @@ SCHEMA: Final = "".join(
         leader.SCHEMA,
         nodes.SCHEMA,
         requests.SCHEMA,
+        stored_kill_switch.SCHEMA,
+        sealed_keys.SCHEMA,
     )
 )
 """The definitions, each of which ends with `;`, in SQLite's words: `postgres.tables_of` translates them."""

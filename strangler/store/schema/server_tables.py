@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from strangler.store.postgres import PostgresConnection, tables_of, transaction
+from strangler.store.postgres import PostgresConnection, has_table, tables_of, transaction
 from strangler.store.schema import SCHEMA, STEPS
 from strangler.store.schema_versions import NONE, StoredVersion, read_version, write_version
 from strangler.store.server_locks import ServerLock, lock
@@ -37,8 +37,7 @@ def prepare_server(connection: PostgresConnection) -> None:
 
 def _found(connection: PostgresConnection) -> StoredVersion:
     """Return the version of the tables. Raises SchemaError if this program cannot use them."""
-    (name,) = connection.execute("SELECT to_regclass('schema_version')::text").fetchone()
-    found = NONE if name is None else read_version(connection)
+    found = read_version(connection) if has_table(connection, "schema_version") else NONE
     found.check()
     return found
 

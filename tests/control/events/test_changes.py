@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from strangler.control.events import publisher as publishing
-from strangler.control.events.changes import ChangeEvents
+from strangler.control.events.changes import ChangeEvents, turn_event
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
 from strangler.control.own_metrics import OwnMetrics
@@ -176,8 +176,8 @@ async def test_events_of_a_transaction_are_there_if_the_rest_of_it_is(store: Sto
 
 async def test_the_kill_switch_is_published_with_its_route(store: Store) -> None:
     state = made(store)
-    state.changes.kill_switch_turned(True, "all of it", None)
-    state.changes.kill_switch_turned(False, "", "orders")
+    state.publisher.publish_event(turn_event(True, "all of it", None))
+    state.publisher.publish_event(turn_event(False, "", "orders"))
     assert await state.all() == [
         ("kill_switch", "kill_switch", {"on": True, "reason": "all of it"}),
         ("kill_switch", "kill_switch", {"on": False, "reason": "", "route": "orders"}),
@@ -193,7 +193,7 @@ async def test_of_events_that_cannot_be_stored_the_newest_wait(store: Store, mon
         writing = asyncio.create_task(state.publisher.write())
         await asyncio.sleep(0)  # what waited is on its way, and three more come
         for number in three:
-            state.changes.kill_switch_turned(True, number, None)
+            state.publisher.publish_event(turn_event(True, number, None))
         assert not await writing
     state.own.report()
     assert state.publisher.unwritten == 4

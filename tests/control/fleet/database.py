@@ -15,19 +15,12 @@ from typing import Any, Final
 
 import psycopg
 
-from strangler.store.postgres import tables_of
-from strangler.store.schema import SCHEMA
-from strangler.store.topics import CHANNEL
+from strangler.store.postgres import opened
+from strangler.store.schema.server_tables import prepare_server
 from tests.needs import require
 
 _NOBODY: Final = 65534
 _NUMBERS: Final = count()
-NOTIFY: Final = f"""
-CREATE OR REPLACE FUNCTION strangler_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN PERFORM pg_notify('{CHANNEL}', NEW.topic); RETURN NULL; END $$;
-CREATE OR REPLACE TRIGGER strangler_notify AFTER INSERT OR UPDATE ON topics
-    FOR EACH ROW EXECUTE FUNCTION strangler_notify();
-"""
 
 
 class Server:
@@ -80,9 +73,8 @@ class Server:
         name = f"test_{os.getpid()}_{next(_NUMBERS)}"
         with self.connect("postgres") as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
-        with self.connect(name) as connection:
-            connection.execute(tables_of(SCHEMA).encode())
-            connection.execute(NOTIFY.encode())
+        with opened(self.url(name), "test") as connection:
+            prepare_server(connection)
         return name
 
     @contextmanager

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from strangler.control.fleet.feed import ChangeFeed
 from strangler.control.fleet.feed_reader import FeedReader
+from strangler.control.fleet.known_nodes import KnownNodes
 from strangler.store.postgres import connect, transaction
 from strangler.store.topics import Topic, announce
 from tests.control.fleet.database import Server
@@ -45,7 +46,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def following(url: str) -> AsyncIterator[Calls]:
     """Follow a store; every topic has been published once, as after each connect."""
     feed = ChangeFeed()
-    calls, reader = Calls(feed), FeedReader(url, "a", feed)
+    calls, reader = Calls(feed), FeedReader(url, feed, KnownNodes("a", "id of a", "run", lambda: 0))
     running = asyncio.create_task(reader.run())
     try:
         await until(lambda: all(calls.counts.values()))

@@ -15,7 +15,7 @@ import structlog
 
 from strangler.control.events.publisher import EventPublisher
 from strangler.control.events.sinks import EventSinks
-from strangler.control.fleet.fleet_parts import assemble_fleet
+from strangler.control.fleet.fleet_parts import OwnNode, assemble_fleet
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.reload import InForce
@@ -52,7 +52,7 @@ class NodeProcess:
         self.file = settings((rolled(plan=plan),))
         self.in_force, self.generation = with_percents(self.file, {}), 1
         self.store = open_store(StoreLocation(folder / "store", url), node)
-        self.fleet = assemble_fleet(url, node, self.store)
+        self.fleet = assemble_fleet(url, OwnNode(node, folder, "run", lambda: 0), self.store)
         clock: StoreClock = self.fleet.clock
         clock._wall_clock = lambda: time.time() + off_s
         own = OwnMetrics(TotalsState(), "control")

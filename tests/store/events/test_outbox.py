@@ -1,12 +1,11 @@
 """The rows that the outbox keeps, and those that it drops."""
 
-import sqlite3
 import time
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
+from strangler.store.connection import Connection
 from strangler.store.events import outbox
 from strangler.store.events.event import Event, Kind, encode, event
 
@@ -14,18 +13,15 @@ NOW = time.time()
 
 
 @pytest.fixture
-def database() -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(outbox.SCHEMA)
-    yield connection
-    connection.close()
+def database(connection: Connection) -> Connection:
+    return connection
 
 
 def shifted(number: int = 0, at: float = NOW) -> Event:
     return event(Kind.ROUTE_SHIFTED, "orders", {"number": number}, at)
 
 
-def insert(database: sqlite3.Connection, *events: Event) -> None:
+def insert(database: Connection, *events: Event) -> None:
     outbox.insert(database, events, "run", "//host/strangler")
 
 
@@ -44,7 +40,7 @@ def test_an_event_is_a_cloudevent() -> None:
     }
 
 
-def test_a_sink_begins_with_what_happens_once_it_is_there(database: sqlite3.Connection) -> None:
+def test_a_sink_begins_with_what_happens_once_it_is_there(database: Connection) -> None:
     insert(database, shifted(1))
     outbox.register(database, ["webhook"])
     insert(database, shifted(2), shifted(3))
@@ -52,7 +48,7 @@ def test_a_sink_begins_with_what_happens_once_it_is_there(database: sqlite3.Conn
     assert [msgspec.json.decode(stored.body)["data"]["number"] for stored in found] == [2, 3]
 
 
-def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: sqlite3.Connection) -> None:
+def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: Connection) -> None:
     outbox.register(database, ["webhook"])
     insert(database, shifted(1))
     outbox.register(database, [])
@@ -60,14 +56,14 @@ def test_a_sink_that_is_gone_is_forgotten_and_begins_anew(database: sqlite3.Conn
     assert outbox.pending(database, "webhook", 10) == []
 
 
-def test_the_same_event_twice_is_kept_once(database: sqlite3.Connection) -> None:
+def test_the_same_event_twice_is_kept_once(database: Connection) -> None:
     this_event = shifted()
     insert(database, this_event)
     insert(database, this_event)
     assert len(outbox.read(database, 0, 0.0, 10)) == 1
 
 
-def test_sinks_get_on_each_at_its_own_pace(database: sqlite3.Connection) -> None:
+def test_sinks_get_on_each_at_its_own_pace(database: Connection) -> None:
     outbox.register(database, ["webhook", "kafka"])
     insert(database, shifted(1), shifted(2))
     outbox.settle(database, "kafka", outbox.pending(database, "kafka", 10), {}, NOW)
@@ -76,7 +72,7 @@ def test_sinks_get_on_each_at_its_own_pace(database: sqlite3.Connection) -> None
     assert standings["kafka"].delivered == 2
 
 
-def test_a_dead_letter_is_kept_with_its_reason(database: sqlite3.Connection) -> None:
+def test_a_dead_letter_is_kept_with_its_reason(database: Connection) -> None:
     outbox.register(database, ["webhook"])
     insert(database, shifted(1), shifted(2))
     batch = outbox.pending(database, "webhook", 1)
@@ -96,7 +92,7 @@ def test_a_dead_letter_is_kept_with_its_reason(database: sqlite3.Connection) -> 
     ],
 )
 def test_what_is_let_go_of_unsent_counts_as_lost(
-    database: sqlite3.Connection, at: float, max_kept: int, left: list[int]
+    database: Connection, at: float, max_kept: int, left: list[int]
 ) -> None:
     outbox.register(database, ["webhook"])
     insert(database, *(shifted(number, at) for number in range(5)))
@@ -107,7 +103,7 @@ def test_what_is_let_go_of_unsent_counts_as_lost(
     assert kept == left
 
 
-def test_breakers_that_are_open_are_known_again_in_the_same_run_only(database: sqlite3.Connection) -> None:
+def test_breakers_that_are_open_are_known_again_in_the_same_run_only(database: Connection) -> None:
     insert(
         database,
         event(Kind.BREAKER_OPENED, "orders", {}),

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -18,6 +18,7 @@ from strangler.core.claims import MIN_PAIRS
 from strangler.core.compare import CompareRules, Kind, Severity, Where, compile_rules, signature
 from strangler.core.documents import VerdictDocument
 from strangler.core.settings import AcceptRule, CompareSettings, GateSettings
+from strangler.store.connection import Connection
 from strangler.store.evidence import reading
 from strangler.store.evidence.access import file_location
 from strangler.store.evidence.audits import AuditFilters, entries
@@ -40,7 +41,7 @@ A, B, ALL = "GET /posts/ana", "GET /posts/bob", "GET /posts/{}"
 class Kept:
     """A store in memory and its index."""
 
-    def __init__(self, connection: sqlite3.Connection, rules: Mapping[str, CompareRules] | None = None) -> None:
+    def __init__(self, connection: Connection, rules: Mapping[str, CompareRules] | None = None) -> None:
         self.connection = connection
         self.rules = rules or {}
         self.index = IndexState()
@@ -66,10 +67,8 @@ class Kept:
 
 
 @pytest.fixture
-def kept() -> Iterator[Kept]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        yield Kept(connection)
+def kept(connection: Connection) -> Kept:
+    return Kept(connection)
 
 
 def id_at(endpoint: str, path: str = "$.price") -> str:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -16,6 +15,7 @@ import pytest
 from strangler.core.compare import CompareRules, compile_rules
 from strangler.core.documents import ReleaseRow
 from strangler.core.settings import AcceptRule, CompareSettings, GateSettings, UnorderedRule
+from strangler.store.connection import Connection
 from strangler.store.evidence import index, reading, retention
 from strangler.store.evidence.access import file_location
 from strangler.store.evidence.audits import AuditFilters, entries, write_audit
@@ -44,23 +44,16 @@ def rule(path: str | None = None, **more: Any) -> AcceptRule:
     return AcceptRule(path=path, **(given | more))
 
 
-@pytest.fixture
-def connection() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:")) as made:
-        made.executescript(SCHEMA)
-        yield made
-
-
-def store(connection: sqlite3.Connection, *findings: Finding) -> None:
+def store(connection: Connection, *findings: Finding) -> None:
     store_findings(connection, IndexState(), findings, NOON)
 
 
-def ready(connection: sqlite3.Connection, of: dict[str, CompareRules] | None = None, gate: GateSettings = GATE) -> Any:
+def ready(connection: Connection, of: dict[str, CompareRules] | None = None, gate: GateSettings = GATE) -> Any:
     return reading.readiness(connection, "orders", of or rules(), gate, TODAY)
 
 
 class TestInbox:
-    def test_the_gravest_comes_first_then_the_most_frequent(self, connection: sqlite3.Connection) -> None:
+    def test_the_gravest_comes_first_then_the_most_frequent(self, connection: Connection) -> None:
         store(connection, mismatch(AT), mismatch(AT), mismatch(TAGS), mismatch(PRICE))
         rows = reading.signatures(connection, rules(), Filters(), TODAY)
         assert [row.severity for row in rows] == ["breaking", "risky", "value"]
@@ -77,7 +70,7 @@ class TestInbox:
         ],
         ids=["route", "severity", "state", "since"],
     )
-    def test_filters(self, connection: sqlite3.Connection, filters: Filters, expected: int) -> None:
+    def test_filters(self, connection: Connection, filters: Filters, expected: int) -> None:
         store(connection, mismatch(AT), mismatch(TAGS), mismatch(PRICE, at=NOON + 10))
         set_state(connection, AT.id, "known", NOON)
         assert len(reading.signatures(connection, rules(), filters, TODAY)) == expected
@@ -98,28 +91,28 @@ class TestInbox:
         ids=["path", "above", "kind", "another kind", "tolerance", "last day", "expired", "header", "no rules"],
     )
     def test_a_signature_is_accepted_while_a_rule_covers_it(
-        self, connection: sqlite3.Connection, accepting: dict[str, CompareRules], is_accepted: bool
+        self, connection: Connection, accepting: dict[str, CompareRules], is_accepted: bool
     ) -> None:
         store(connection, mismatch(PRICE))
         (row,) = reading.signatures(connection, accepting, Filters(), TODAY)
         assert (row.state == "accepted") is is_accepted
 
-    def test_an_unordered_rule_covers_order(self, connection: sqlite3.Connection) -> None:
+    def test_an_unordered_rule_covers_order(self, connection: Connection) -> None:
         store(connection, mismatch(TAGS))
         found = rules(unordered=(UnorderedRule("$.tags", None),))
         assert reading.signatures(connection, found, Filters(), TODAY)[0].state == "accepted"
 
-    def test_one_whose_rule_is_gone_is_new_again(self, connection: sqlite3.Connection) -> None:
+    def test_one_whose_rule_is_gone_is_new_again(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE))
         set_state(connection, PRICE.id, "accepted", NOON)
         assert reading.signatures(connection, rules(), Filters(), TODAY)[0].state == "new"
 
-    def test_what_legacy_differs_from_itself_in_is_noise(self, connection: sqlite3.Connection) -> None:
+    def test_what_legacy_differs_from_itself_in_is_noise(self, connection: Connection) -> None:
         store(connection, *(mismatch(AT, baseline=(noisy("$.at"),)) for _ in range(5)), mismatch(TAGS, baseline=()))
         noise = {row.path: row.is_noise for row in reading.signatures(connection, rules(), Filters(), TODAY)}
         assert noise == {"$.at": True, "$.tags": False}
 
-    def test_an_id_may_be_cut_while_it_names_one(self, connection: sqlite3.Connection) -> None:
+    def test_an_id_may_be_cut_while_it_names_one(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE, TAGS, sample=sample("1")))
         found = reading.signature(connection, rules(), "aaa", TODAY)
         assert found is not None
@@ -129,66 +122,66 @@ class TestInbox:
 
 
 class TestReadiness:
-    def test_enough_pairs_that_match_are_ready(self, connection: sqlite3.Connection) -> None:
+    def test_enough_pairs_that_match_are_ready(self, connection: Connection) -> None:
         store(connection, *(match(latency=(0.01, 0.0101)) for _ in range(100)))
         found = ready(connection)
         assert (found.verdict, found.pairs, found.matches) == ("ready", 100, 100)
         assert found.endpoints == {"GET /api/orders/{}": 100}
 
-    def test_nothing_is_not_enough(self, connection: sqlite3.Connection) -> None:
+    def test_nothing_is_not_enough(self, connection: Connection) -> None:
         assert ready(connection).verdict == "not enough evidence"
 
-    def test_a_breaking_difference_that_is_open_speaks_against_it(self, connection: sqlite3.Connection) -> None:
+    def test_a_breaking_difference_that_is_open_speaks_against_it(self, connection: Connection) -> None:
         store(connection, *(match(latency=(0.01, 0.01)) for _ in range(100)), mismatch(PRICE))
         found = ready(connection)
         assert (found.verdict, found.breaking_open) == ("not ready", 1)
 
     @pytest.mark.parametrize("state", ["new", "known"])
-    def test_to_have_looked_at_it_does_not_close_it(self, connection: sqlite3.Connection, state: str) -> None:
+    def test_to_have_looked_at_it_does_not_close_it(self, connection: Connection, state: str) -> None:
         store(connection, mismatch(PRICE))
         set_state(connection, PRICE.id, state, NOON)
         assert ready(connection).breaking_open == 1
 
-    def test_pairs_whose_differences_are_accepted_by_now_are_matches(self, connection: sqlite3.Connection) -> None:
+    def test_pairs_whose_differences_are_accepted_by_now_are_matches(self, connection: Connection) -> None:
         store(connection, *(mismatch(PRICE) for _ in range(5)), *(mismatch(PRICE, TAGS) for _ in range(3)))
         before, after = ready(connection), ready(connection, rules(rule("$..price")))
         assert (before.pairs, before.matches, before.breaking_open) == (8, 0, 1)
         assert (after.pairs, after.matches, after.breaking_open) == (8, 5, 0)
 
-    def test_pairs_that_differed_in_what_is_fixed_say_nothing_any_more(self, connection: sqlite3.Connection) -> None:
+    def test_pairs_that_differed_in_what_is_fixed_say_nothing_any_more(self, connection: Connection) -> None:
         store(connection, *(mismatch(PRICE) for _ in range(5)), *(mismatch(PRICE, TAGS) for _ in range(3)), match())
         set_state(connection, PRICE.id, "fixed", NOON + 1)
         found = ready(connection)
         assert (found.pairs, found.matches, found.set_aside) == (4, 1, 5)
 
-    def test_noise_is_told_and_still_counts(self, connection: sqlite3.Connection) -> None:
+    def test_noise_is_told_and_still_counts(self, connection: Connection) -> None:
         store(connection, *(mismatch(AT, baseline=(noisy("$.at"),)) for _ in range(30)))
         found = ready(connection)
         assert (found.matches, found.noise_only) == (0, 30)
         assert found.verdict == "not ready"
 
-    def test_pairs_that_cannot_be_compared_are_told_by_reason(self, connection: sqlite3.Connection) -> None:
+    def test_pairs_that_cannot_be_compared_are_told_by_reason(self, connection: Connection) -> None:
         store(connection, Finding("01", NOON, "orders", "GET /", "not_comparable", "lag"))
         found = ready(connection)
         assert (found.pairs, found.not_comparable) == (0, {"lag": 1})
 
-    def test_it_is_observed_from_the_first_comparable_pair_to_the_last(self, connection: sqlite3.Connection) -> None:
+    def test_it_is_observed_from_the_first_comparable_pair_to_the_last(self, connection: Connection) -> None:
         store(connection, match(), match(at=NOON + 7200))
         assert ready(connection).age_s == 7200
 
-    def test_times_are_compared_pair_by_pair(self, connection: sqlite3.Connection) -> None:
+    def test_times_are_compared_pair_by_pair(self, connection: Connection) -> None:
         store(connection, *(match(latency=(0.01 * number, 0.02 * number)) for number in range(1, 200)))
         found = ready(connection)
         assert found.latency is not None
         assert found.latency.median.value == pytest.approx(2.0)
         assert any("2.00 times" in reason for reason in found.reasons)
 
-    def test_thin_endpoints_are_named(self, connection: sqlite3.Connection) -> None:
+    def test_thin_endpoints_are_named(self, connection: Connection) -> None:
         store(connection, *(match() for _ in range(40)), match(endpoint="GET /rare"))
         assert ready(connection).thin_endpoints == ["GET /rare"]
 
 
-def test_a_proposal_says_what_it_rests_on(connection: sqlite3.Connection) -> None:
+def test_a_proposal_says_what_it_rests_on(connection: Connection) -> None:
     store(connection, *(mismatch(AT, baseline=(noisy("$.at"),)) for _ in range(25)))
     patch = reading.proposal(connection, "orders")
     assert patch is not None
@@ -197,7 +190,7 @@ def test_a_proposal_says_what_it_rests_on(connection: sqlite3.Connection) -> Non
     assert reading.proposal(connection, "other") is None
 
 
-def test_the_timeline_has_a_row_an_hour(connection: sqlite3.Connection) -> None:
+def test_the_timeline_has_a_row_an_hour(connection: Connection) -> None:
     store(connection, match(), match(), mismatch(), match(at=NOON + 3600))
     assert reading.timeline(connection, "orders", rules(), TODAY) == [
         {"at": NOON, "match": 2, "mismatch": 1},
@@ -205,7 +198,7 @@ def test_the_timeline_has_a_row_an_hour(connection: sqlite3.Connection) -> None:
     ]
 
 
-def test_the_audit_is_told_newest_first(connection: sqlite3.Connection) -> None:
+def test_the_audit_is_told_newest_first(connection: Connection) -> None:
     for why in ("first", "second"):
         write_audit(connection, NOON, "ana", "shift --force", "orders", why, "25 to 50 %")
     assert [line.why for line in entries(connection, AuditFilters())] == ["second", "first"]
@@ -263,7 +256,7 @@ class TestAcceptedThen:
         ids=["still", "gone", "expired", "another kind", "another place", "this endpoint", "another endpoint"],
     )
     def test_pairs_are_judged_anew(
-        self, connection: sqlite3.Connection, accepting: dict[str, CompareRules], matches: int, state: str
+        self, connection: Connection, accepting: dict[str, CompareRules], matches: int, state: str
     ) -> None:
         store(connection, *(accepted(PRICE) for _ in range(3)))
         found = ready(connection, accepting)
@@ -281,29 +274,29 @@ class TestAcceptedThen:
         ids=["a tolerance", "a pair of values", "no rule covers it any more", "a rule for all"],
     )
     def test_what_depends_on_values_stays_what_it_was(
-        self, connection: sqlite3.Connection, accepting: dict[str, CompareRules], matches: int
+        self, connection: Connection, accepting: dict[str, CompareRules], matches: int
     ) -> None:
         total = seen("d" * 16, "$.total", "value", "value")
         store(connection, *(accepted(total) for _ in range(2)), *(mismatch(total) for _ in range(3)))
         found = ready(connection, accepting)
         assert (found.pairs, found.matches) == (5, matches)
 
-    def test_a_pair_with_another_difference_needs_both_accepted(self, connection: sqlite3.Connection) -> None:
+    def test_a_pair_with_another_difference_needs_both_accepted(self, connection: Connection) -> None:
         store(connection, mismatch(TAGS, accepted=(PRICE,)))
         assert ready(connection, rules(rule("$..price"))).matches == 0
         assert ready(connection, rules(rule("$..tags"))).matches == 0
         assert ready(connection, rules(rule("$..price"), rule("$..tags"))).matches == 1
 
-    def test_counts_and_last_seen_go_on(self, connection: sqlite3.Connection) -> None:
+    def test_counts_and_last_seen_go_on(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE), accepted(PRICE, at=NOON + 60), accepted(PRICE, at=NOON + 90))
         (row,) = reading.signatures(connection, rules(rule("$..price")), Filters(), TODAY)
         assert (row.count, row.accepted, row.last_seen) == (3, 2, NOON + 90)
 
-    def test_one_that_was_only_ever_accepted_is_no_news(self, connection: sqlite3.Connection) -> None:
+    def test_one_that_was_only_ever_accepted_is_no_news(self, connection: Connection) -> None:
         store(connection, accepted(PRICE))
         assert connection.execute("SELECT state FROM signatures").fetchall() == [("accepted",)]
 
-    def test_more_than_was_told_is_never_accepted(self, connection: sqlite3.Connection) -> None:
+    def test_more_than_was_told_is_never_accepted(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE, is_partial=True))
         assert ready(connection, rules(rule("$..price"))).matches == 0
 
@@ -311,13 +304,13 @@ class TestAcceptedThen:
 class TestClaims:
     """A difference that is marked as fixed waits for new pairs of its endpoint."""
 
-    def mark(self, connection: sqlite3.Connection, name: str = PRICE.id, state: str = "fixed", at: float = 100) -> None:
+    def mark(self, connection: Connection, name: str = PRICE.id, state: str = "fixed", at: float = 100) -> None:
         assert set_state(connection, name, state, NOON + at)
 
-    def claims(self, connection: sqlite3.Connection, of: Any = None) -> list[tuple[str, int, int]]:
+    def claims(self, connection: Connection, of: Any = None) -> list[tuple[str, int, int]]:
         return [(claim.endpoint, claim.needed, claim.pairs) for claim in ready(connection, of).claims]
 
-    def test_from_the_mark_on_pairs_of_its_endpoint_are_counted(self, connection: sqlite3.Connection) -> None:
+    def test_from_the_mark_on_pairs_of_its_endpoint_are_counted(self, connection: Connection) -> None:
         store(connection, *(mismatch(PRICE) for _ in range(60)), *(match(endpoint="GET /b") for _ in range(60)))
         self.mark(connection)
         store(connection, match(at=NOON + 99), match(at=NOON + 100))
@@ -342,18 +335,18 @@ class TestClaims:
             pytest.param(mismatch(TAGS, at=NOON + 200, is_partial=True), id="not all of it was looked at"),
         ],
     )  # fmt: skip
-    def test_what_proves_nothing_is_not_counted(self, connection: sqlite3.Connection, finding: Finding) -> None:
+    def test_what_proves_nothing_is_not_counted(self, connection: Connection, finding: Finding) -> None:
         store(connection, *(mismatch(PRICE) for _ in range(5)))
         self.mark(connection)
         store(connection, finding)
         assert self.claims(connection) == [("GET /api/orders/{}", 30, 0)]
 
-    def test_the_share_at_the_mark_says_how_many_it_takes(self, connection: sqlite3.Connection) -> None:
+    def test_the_share_at_the_mark_says_how_many_it_takes(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE), *(match() for _ in range(99)))
         self.mark(connection)
         assert self.claims(connection) == [("GET /api/orders/{}", 299, 0)]
 
-    def test_several_are_told_each(self, connection: sqlite3.Connection) -> None:
+    def test_several_are_told_each(self, connection: Connection) -> None:
         other = seen("f" * 16, "$.x")
         store(connection, mismatch(PRICE, TAGS), mismatch(other, endpoint="GET /b"))
         for name in (PRICE.id, TAGS.id, other.id):
@@ -367,7 +360,7 @@ class TestClaims:
         ]
         assert sum("is marked as fixed" in reason for reason in found.reasons) == 3
 
-    def test_seen_again_it_is_over(self, connection: sqlite3.Connection) -> None:
+    def test_seen_again_it_is_over(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE))
         self.mark(connection)
         store(connection, match(at=NOON + 101), mismatch(PRICE, at=NOON + 102))
@@ -375,7 +368,7 @@ class TestClaims:
         assert connection.execute("SELECT count(*) FROM claims").fetchone() == (0,)
         assert ready(connection).pairs == 3
 
-    def test_seen_again_though_a_rule_accepts_it_it_is_over_too(self, connection: sqlite3.Connection) -> None:
+    def test_seen_again_though_a_rule_accepts_it_it_is_over_too(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE))
         self.mark(connection)
         store(connection, accepted(PRICE, at=NOON + 102))
@@ -383,14 +376,14 @@ class TestClaims:
         assert ready(connection).set_aside == 0
 
     @pytest.mark.parametrize("state", ["known", "new", "accepted"])
-    def test_one_that_is_taken_back_counts_again(self, connection: sqlite3.Connection, state: str) -> None:
+    def test_one_that_is_taken_back_counts_again(self, connection: Connection, state: str) -> None:
         store(connection, mismatch(PRICE))
         self.mark(connection)
         self.mark(connection, state=state, at=110)
         found = ready(connection)
         assert (found.claims, found.pairs, found.set_aside) == ([], 1, 0)
 
-    def test_marked_twice_it_begins_anew(self, connection: sqlite3.Connection) -> None:
+    def test_marked_twice_it_begins_anew(self, connection: Connection) -> None:
         store(connection, *(mismatch(PRICE) for _ in range(40)))
         self.mark(connection)
         store(connection, *(match(at=NOON + 101) for _ in range(40)))
@@ -398,14 +391,14 @@ class TestClaims:
         self.mark(connection, at=200)
         assert self.claims(connection) == [("GET /api/orders/{}", 40, 0)]
 
-    def test_what_a_rule_accepts_needs_no_proof(self, connection: sqlite3.Connection) -> None:
+    def test_what_a_rule_accepts_needs_no_proof(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE))
         self.mark(connection)
         found = ready(connection, rules(rule("$..price")))
         assert (found.claims, found.matches, found.set_aside) == ([], 1, 0)
 
     def test_one_of_the_folded_row_is_about_every_endpoint_that_has_it(
-        self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+        self, connection: Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(index, "_MAX_SIGNATURES", 0)
         store(connection, mismatch(PRICE), mismatch(PRICE), mismatch(seen("f" * 16, "$.x"), endpoint="GET /b"))
@@ -416,7 +409,7 @@ class TestClaims:
         assert self.claims(connection) == [("GET /api/orders/{}", 30, 1), ("GET /b", 30, 1)]
 
     def test_one_whose_sets_were_too_many_is_counted_exactly(
-        self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+        self, connection: Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(index, "_MAX_SETS", 0)
         store(connection, mismatch(PRICE, TAGS))
@@ -426,7 +419,7 @@ class TestClaims:
         store(connection, mismatch(TAGS, PRICE, at=NOON + 102))
         assert self.claims(connection) == []
 
-    def test_time_counts_from_the_last_mark(self, connection: sqlite3.Connection) -> None:
+    def test_time_counts_from_the_last_mark(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE), mismatch(TAGS), match(at=NOON + 7200))
         assert ready(connection).age_s == 7200
         self.mark(connection, at=3600)
@@ -436,9 +429,7 @@ class TestClaims:
         self.mark(connection, TAGS.id, "known", at=7100)
         assert ready(connection).age_s == 3600
 
-    def test_it_belongs_to_its_release_and_is_there_again_after_a_rollback(
-        self, connection: sqlite3.Connection
-    ) -> None:
+    def test_it_belongs_to_its_release_and_is_there_again_after_a_rollback(self, connection: Connection) -> None:
         name_release(connection, "orders", "1", NOON)
         store(connection, mismatch(PRICE, release="1"))
         self.mark(connection)
@@ -448,7 +439,7 @@ class TestClaims:
         name_release(connection, "orders", "1", NOON + 300)
         assert self.claims(connection) == [("GET /api/orders/{}", 30, 0)]
 
-    def test_one_that_was_fixed_in_another_release_has_regressed(self, connection: sqlite3.Connection) -> None:
+    def test_one_that_was_fixed_in_another_release_has_regressed(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE, release="1"))
         self.mark(connection)
         name_release(connection, "orders", "2", NOON + 200)
@@ -458,7 +449,7 @@ class TestClaims:
 
 
 class TestReleases:
-    def test_each_has_its_own_evidence(self, connection: sqlite3.Connection) -> None:
+    def test_each_has_its_own_evidence(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE, release="1", sample=sample("1")), match(release="1", latency=(1.0, 2.0)))
         later = mismatch(PRICE, TAGS, at=NOON + 60, release="2", sample=sample("2"))
         store(connection, replace(later, id="02"))
@@ -479,7 +470,7 @@ class TestReleases:
         assert len(reading.timeline(connection, "orders", rules(), TODAY, release="1")) == 1
         assert reading.latencies(connection, "orders", "1") == [(NOON, 1.0, 2.0)]
 
-    def test_one_that_only_a_former_release_showed_is_found_by_its_id(self, connection: sqlite3.Connection) -> None:
+    def test_one_that_only_a_former_release_showed_is_found_by_its_id(self, connection: Connection) -> None:
         store(connection, mismatch(PRICE, release="1"))
         name_release(connection, "orders", "2", NOON + 60)
         found = reading.signature(connection, rules(), PRICE.id, TODAY)
@@ -487,13 +478,13 @@ class TestReleases:
         assert found.release == "1"
 
     @pytest.mark.parametrize("filters", [Filters("orders", release="9"), Filters(release="9")], ids=["route", "all"])
-    def test_one_that_is_not_known_is_said(self, connection: sqlite3.Connection, filters: Filters) -> None:
+    def test_one_that_is_not_known_is_said(self, connection: Connection, filters: Filters) -> None:
         store(connection, match(release="1"), match())
         with pytest.raises(NoEvidenceError, match=r"has no release '9'|no route has a release '9'") as raised:
             reading.signatures(connection, rules(), filters, TODAY)
         assert "known are '' (unnamed), '1'" in str(raised.value)
 
-    def test_to_set_aside_is_to_begin_anew(self, connection: sqlite3.Connection) -> None:
+    def test_to_set_aside_is_to_begin_anew(self, connection: Connection) -> None:
         name_release(connection, "orders", "1", NOON)
         store(connection, mismatch(PRICE), match(release="1"))
         store(connection, mismatch(PRICE, release="1", baseline=(noisy(),), latency=(1.0, 1.0), sample=b"{}"))
@@ -514,7 +505,7 @@ class TestReleases:
         assert reading.noise_counts(connection, "orders")[0].noise_pairs == 0
         assert set_aside(connection, "orders", NOON + 10) == ["1@2026-11-23T12:00:10.001Z"]
 
-    def test_they_are_listed_with_their_pairs_the_current_one_first(self, connection: sqlite3.Connection) -> None:
+    def test_they_are_listed_with_their_pairs_the_current_one_first(self, connection: Connection) -> None:
         store(connection, match(), match(release="1"))
         name_release(connection, "orders", "1", NOON + 5)
         set_aside(connection, "other", NOON)
@@ -524,21 +515,19 @@ class TestReleases:
         ]
         assert type(reading.releases(connection)[0].is_current) is bool  # and so it is JSON's
 
-    def test_one_without_comparable_pairs_keeps_its_time_when_it_is_set_aside(
-        self, connection: sqlite3.Connection
-    ) -> None:
+    def test_one_without_comparable_pairs_keeps_its_time_when_it_is_set_aside(self, connection: Connection) -> None:
         store(connection, replace(match(), outcome="not_comparable", reason="timeout"))
         set_aside(connection, "orders", NOON + 10)
         (release_row,) = reading.releases(connection, "orders")
         assert (release_row.is_set_aside, release_row.first_seen, release_row.last_seen) == (True, NOON, NOON)
 
-    def test_nothing_is_set_aside_of_nothing_or_of_another_route(self, connection: sqlite3.Connection) -> None:
+    def test_nothing_is_set_aside_of_nothing_or_of_another_route(self, connection: Connection) -> None:
         store(connection, match())
         assert set_aside(connection, "other", NOON) == []
         assert ready(connection).pairs == 1
 
     def test_the_oldest_go_when_there_are_too_many(
-        self, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+        self, connection: Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(retention, "MAX_RELEASES", 2)
         for number, names in enumerate((PRICE, TAGS, AT)):
@@ -555,7 +544,7 @@ class TestReleases:
 
 
 class TestEndpoints:
-    def test_those_without_a_pair_that_counts_are_named(self, connection: sqlite3.Connection) -> None:
+    def test_those_without_a_pair_that_counts_are_named(self, connection: Connection) -> None:
         lag = Finding("01", NOON, "orders", "GET /lag", "not_comparable", "lag")
         store(connection, *(match() for _ in range(40)), mismatch(PRICE, endpoint="GET /fixed"), lag)
         set_state(connection, PRICE.id, "fixed", NOON + 1)
@@ -576,7 +565,7 @@ class TestTimes:
         ids=["could be timed", "could not", "nothing is timed", "was timed"],
     )
     def test_what_cannot_be_measured_is_not_asked_for(
-        self, connection: sqlite3.Connection, finding: Finding, is_timed: bool, verdict: str
+        self, connection: Connection, finding: Finding, is_timed: bool, verdict: str
     ) -> None:
         store(connection, *(finding for _ in range(50)))
         found = reading.readiness(connection, "orders", rules(), GATE, TODAY, is_timed=is_timed)
@@ -584,7 +573,7 @@ class TestTimes:
         assert bool(found.notes) is (verdict == "ready" and found.latency is None)
 
 
-def test_the_timeline_is_judged_by_the_rules_in_force(connection: sqlite3.Connection) -> None:
+def test_the_timeline_is_judged_by_the_rules_in_force(connection: Connection) -> None:
     store(connection, mismatch(PRICE), accepted(TAGS), match(), mismatch(AT, at=NOON + 7200))
     set_state(connection, AT.id, "fixed", NOON + 7300)
     assert reading.timeline(connection, "orders", rules(rule("$..price")), TODAY) == [

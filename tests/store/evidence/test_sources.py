@@ -1,8 +1,5 @@
 """Evidence of shadows and of replays in one store: what a gate counts, and what both share."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from typing import Final
@@ -12,12 +9,13 @@ import pytest
 from strangler.core.compare import NO_RULES
 from strangler.core.settings import GateSettings
 from strangler.core.source import LIVE, REPLAY, SOURCES, Source
+from strangler.store.connection import Connection
 from strangler.store.evidence import judging, reading, retention
 from strangler.store.evidence.carry_over import carry_over
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.index import SAMPLES
 from strangler.store.evidence.reading import Filters
-from strangler.store.evidence.writing import SCHEMA, set_state
+from strangler.store.evidence.writing import set_state
 from tests.store.evidence.pairs import NOON, match, mismatch, noisy, sample, seen
 from tests.store.evidence.test_writing import Kept
 
@@ -30,10 +28,8 @@ GATES: Final = (LIVE_GATE, REPLAY_GATE, BOTH_GATE)
 
 
 @pytest.fixture
-def kept() -> Iterator[Kept]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        yield Kept(connection)
+def kept(connection: Connection) -> Kept:
+    return Kept(connection)
 
 
 def verdicts(kept: Kept) -> list[tuple[int, int]]:

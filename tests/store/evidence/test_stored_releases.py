@@ -1,12 +1,10 @@
 """Which release a response belongs to, and what is kept of releases."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from strangler.store.connection import Connection
 from strangler.store.evidence import stored_releases
 from strangler.store.evidence.stored_releases import (
     FOLDED,
@@ -20,7 +18,6 @@ from strangler.store.evidence.stored_releases import (
     name_release,
     save_releases,
 )
-from strangler.store.evidence.writing import SCHEMA
 from tests.factories import route
 from tests.store.evidence.pairs import NOON, json_response
 
@@ -34,13 +31,6 @@ def of(name: str | None) -> object:
 
 def see(state: ReleasesState, name: str | None, at: float = NOON, by: object = BY_HEADER) -> str:
     return state.see(by, of(name), at, at)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def connection() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:")) as made:
-        made.executescript(SCHEMA)
-        yield made
 
 
 def test_a_response_belongs_to_the_release_that_it_names() -> None:
@@ -134,7 +124,7 @@ def test_a_name_that_can_be_given_is_taken() -> None:
     assert name_problem("2026-11-29 build 7 (größe)") is None
 
 
-def test_the_store_gives_back_what_it_was_given(connection: sqlite3.Connection) -> None:
+def test_the_store_gives_back_what_it_was_given(connection: Connection) -> None:
     state = ReleasesState()
     see(state, "1", NOON)
     see(state, "2", NOON + 100)
@@ -155,7 +145,7 @@ def test_what_could_not_be_stored_is_stored_the_next_time() -> None:
     assert state.unsaved() == first
 
 
-def test_a_name_is_given_without_a_proxy_too(connection: sqlite3.Connection) -> None:
+def test_a_name_is_given_without_a_proxy_too(connection: Connection) -> None:
     assert name_release(connection, "orders", "1", NOON) == ""
     assert name_release(connection, "orders", "2", NOON + 10) == "1"
     assert [(load_release.name, load_release.is_current) for load_release in load_releases(connection, "orders")] == [

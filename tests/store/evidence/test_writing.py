@@ -1,26 +1,24 @@
 """The stored evidence: exact counts, bounded samples, states that follow what is seen."""
 
 import gc
-import sqlite3
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from strangler.store.connection import Connection
 from strangler.store.evidence import index, retention, writing
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.retention import prune
-from strangler.store.evidence.writing import SCHEMA, set_state, store_findings
+from strangler.store.evidence.writing import set_state, store_findings
 from tests.store.evidence.pairs import NOON, match, mismatch, noisy, seen
 
 
 class Kept:
     """A store in memory and its index."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.index = IndexState()
 
@@ -35,10 +33,8 @@ class Kept:
 
 
 @pytest.fixture
-def kept() -> Iterator[Kept]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        yield Kept(connection)
+def kept(connection: Connection) -> Kept:
+    return Kept(connection)
 
 
 def test_counts_add_up_over_batches(kept: Kept) -> None:
