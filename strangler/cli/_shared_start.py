@@ -76,7 +76,7 @@ def read_shared(settings: Settings, work: Callable[[Connection], _T], wait_s: fl
         return found[0]
     why = problems[0] if problems else f"{location_of(settings).place} has not responded within {wait_s:g} s"
     click.echo(
-        f"warning: rollouts start at 0 %, and the kill switch is that of this node alone, until the store is back: {why}",
+        f"warning: until the store is back, rollouts start at 0 %, with the kill switch of this node alone: {why}",
         err=True,
     )
     return None

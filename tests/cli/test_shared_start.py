@@ -77,7 +77,7 @@ def test_a_store_that_is_away_or_does_not_respond_means_0_percent_within_2_secon
         assert time.monotonic() - began < 4  # 2 s on a machine that does nothing else
     finally:
         server.send(signal.SIGCONT)
-    assert "rollouts start at 0 %" in capsys.readouterr().err
+    assert "until the store is back, rollouts start at 0 %" in capsys.readouterr().err
     server.stop()
     try:
         assert starting_percents(shared, {}) == {}
