@@ -1,14 +1,19 @@
 """`strangler demo`: see it work before writing any routes.yaml."""
 
 import asyncio
+import os
 import shutil
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 
 from strangler.cli._times import Duration
 from strangler.demo.children import ChildDiedError
+from strangler.demo.fleet_play import perform_fleet
+from strangler.demo.postgres_server import NoPostgresError, prepare_postgres
 from strangler.demo.rollout_play import DEFAULT_HOLD_S, MIN_HOLD_S, rollout_play
 from strangler.demo.shop_play import shop_play
 from strangler.demo.stage import DemoOptions, perform
@@ -24,7 +29,8 @@ from strangler.demo.stage import DemoOptions, perform
     type=Duration(),
     help=f"With --rollout: the least time on each step, e.g. 5s. Default: {DEFAULT_HOLD_S:g}s.",
 )
-def command(duration_s: float | None, keep: bool, rollout: bool, hold_s: float | None) -> None:
+@click.option("--fleet", is_flag=True, help="Run three nodes that share a PostgreSQL, and kill the one that leads.")
+def command(duration_s: float | None, keep: bool, rollout: bool, hold_s: float | None, fleet: bool) -> None:
     """Run a sample shop, the proxy in front of it, and visitors.
 
     A second service is the candidate for the shop's orders. Commands to try are printed; no routes.yaml is needed.
@@ -33,12 +39,21 @@ def command(duration_s: float | None, keep: bool, rollout: bool, hold_s: float |
         raise click.UsageError("--hold is the time on a step of a rollout: add --rollout")
     if hold_s is not None and hold_s < MIN_HOLD_S:
         raise click.UsageError(f"--hold: a rollout moves once a second; write {MIN_HOLD_S:g}s or more")
+    if fleet and rollout:
+        raise click.UsageError("--fleet and --rollout are two demos: leave one out")
     options = DemoOptions(strangler=_as_typed(), duration_s=duration_s, keep=keep)
-    play = rollout_play(options, hold_s or DEFAULT_HOLD_S) if rollout else shop_play(options)
     try:
-        asyncio.run(perform(options, play, say=click.echo))
-    except ChildDiedError as error:
+        asyncio.run(_performance(options, fleet, rollout, hold_s or DEFAULT_HOLD_S))
+    except (ChildDiedError, NoPostgresError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _performance(options: DemoOptions, fleet: bool, rollout: bool, hold_s: float) -> Coroutine[Any, Any, None]:
+    """Return the demo that the options name. Raises NoPostgresError."""
+    if fleet:
+        return perform_fleet(options, prepare_postgres(os.environ.get("PATH", "")), say=click.echo)
+    play = rollout_play(options, hold_s) if rollout else shop_play(options)
+    return perform(options, play, say=click.echo)
 
 
 def _as_typed() -> str:

@@ -17,6 +17,7 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.exposition import ExposedMetrics
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
 from strangler.control.fleet.fleet_parts import FleetParts, OwnNode, Running, assemble_fleet
+from strangler.control.fleet.ledger_assembly import assemble_ledger
 from strangler.control.fleet.shared_keys import SharedKeys
 from strangler.control.fleet.shared_switch import SharedKillSwitch, share_kill_switch
 from strangler.control.fleet.store_watch import StoreWatch
@@ -43,6 +44,7 @@ from strangler.control.rollout.keeper import RolloutKeeper
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.figures import FiguresState
+from strangler.control.shadow.fleet import shared_fleet
 from strangler.control.shadow.route_status import route_status
 from strangler.control.switch_keeper import KillSwitchKeeper
 from strangler.control.totals import TotalsState
@@ -154,6 +156,8 @@ class ControlApp:
             HistorySampler(self.history, self.links.totals),
             self.own,
             self.shadow.runner,
+            self.shadow.follower,
+            self.shadow.pruner,
             self.figures,
             self.events.publisher,
             self.events.ready,
@@ -241,6 +245,7 @@ class ControlApp:
                 "store": self.store.problem or self.fleet.problem() or self.local.problem,
                 "store_log": self.local.log_problem,
                 "shadow": self.shadow.writer.halted,
+                "ledger": self.ledger.problem,
                 "events": self.events.sinks.problem,
                 "tracing": self.tracing.problem,
                 "keys": None if self.keys is None else self.keys.problem,
@@ -293,7 +298,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     reload = _build_reload(launch, base, followers, events, first_loads, climbs)
     probe, processes = LegacyProbe(), ProcessesState()
     rollouts = _build_rollouts(launch, base, events, climbs, reload, processes)
-    ledger = LedgerKeeper(store, workers, settings)
+    ledger = assemble_ledger(launch.run, node_of(launch.first), store, base.fleet, workers, settings)
     shadow = _build_shadow(launch, base, events, ledger, rollouts, check_keys)
     if keys is not None:
         keys.follow([shadow.runner.take_key, events.sinks.take_key, approvals.take_key])
@@ -425,8 +430,9 @@ def _build_shadow(
     check_keys: Callable[[], object],
 ) -> ShadowParts:
     evidence = EvidenceEvents(events.publisher, events.comparisons, events.slow, rollouts.observe)
-    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing)
-    settings = launch.in_force.settings
+    listeners = ShadowListeners(evidence, evidence.publish_release_change, base.tracing, events.slow.forget)
+    settings, node = launch.in_force.settings, node_of(launch.first)
+    fleet = shared_fleet(base.fleet, node) if base.store.is_shared else None
     return assemble_shadow(
         launch.run,
         settings,
@@ -436,6 +442,7 @@ def _build_shadow(
         listeners,
         tree=lambda: ledger.tree,
         check_keys=check_keys,
+        fleet=fleet,
     )
 
 

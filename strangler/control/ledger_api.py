@@ -5,7 +5,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from strangler.control.ledger_keeper import LedgerKeeper, LedgerOffError
+from strangler.control.ledger_home import LedgerAwayError, LedgerOffError
+from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.control.responses import json_response, named, problem, read_body
 from strangler.core.documents import LedgerActionDocument, LedgerActionRequest, LedgerImportRequest
 from strangler.ledger.actions import LedgerError
@@ -139,4 +140,6 @@ def _refusal(error: LedgerOffError | LedgerError | StoreError) -> web.Response:
         return problem(404, str(error))
     if isinstance(error, LedgerError):
         return problem(400, str(error))
+    if isinstance(error, LedgerAwayError):
+        return problem(503, str(error))
     return problem(507, f"the store cannot be written: {error}; the change is stored once it can be")

@@ -6,9 +6,11 @@ import os
 import random
 import signal
 import socket
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -53,8 +55,22 @@ class ChildrenState:
         self._logs = logs
         self._running: list[Child] = []
 
-    async def start(self, name: str, *command: str, ready: str) -> None:
+    async def start(self, name: str, *command: str, ready: str, environ: Mapping[str, str] | None = None) -> Child:
         """Start a process and wait until GET `ready` has the status 200. Raises ChildDiedError."""
+        return await self.launch(name, *command, ready=_first_ok(ready), lacking=f"respond at {ready}", environ=environ)
+
+    async def launch(
+        self,
+        name: str,
+        *command: str,
+        ready: Coroutine[Any, Any, object],
+        lacking: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> Child:
+        """Start a process, with more in its environment, and wait until `ready` has ended. Raises ChildDiedError.
+
+        `lacking`: what it did not do if that takes too long.
+        """
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -64,11 +80,13 @@ class ChildrenState:
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # even `kill -9` of the demo leaves nothing behind
+                env=None if environ is None else {**os.environ, **environ},
             )
         child = Child(name, process, log)
         self._running.append(child)
-        if not await first_of(_first_ok(ready), child.watch(), timeout_s=_START_S):
-            raise child.complaint(f"did not respond at {ready} within {_START_S:.0f} s")
+        if not await first_of(ready, child.watch(), timeout_s=_START_S):
+            raise child.complaint(f"did not {lacking} within {_START_S:.0f} s")
+        return child
 
     async def watch(self) -> None:
         """Wait until any of the processes has ended by itself. Always raises ChildDiedError."""

@@ -97,7 +97,7 @@ class Play:
 
 async def perform(options: DemoOptions, play: Play, say: Say) -> None:
     """Run the demo until its time is up or a signal comes. Raises ChildDiedError if a process dies first."""
-    stopped = _stop_on_signals()
+    stopped = stop_on_signals()
     stage = Stage(Path(tempfile.mkdtemp(prefix="strangler-demo.")), Ports(*free_ports(4)))
     children = ChildrenState(stage.folder)
     try:
@@ -114,7 +114,8 @@ async def perform(options: DemoOptions, play: Play, say: Say) -> None:
             shutil.rmtree(stage.folder, ignore_errors=True)
 
 
-def _stop_on_signals() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that Ctrl-C, SIGTERM and SIGHUP set."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -76,6 +76,7 @@ class JudgedRun:
         self._latencies += sum(finding.latency is not None for finding in self._waiting)
         with transaction(self._connection):
             store_findings(self._connection, self._index, self._waiting, time.time())
+            self._index.commit()
             if self._latencies > MAX_LATENCIES:
                 drop_latencies(self._connection, MAX_LATENCIES // 2)
                 self._latencies = 0

@@ -3,6 +3,7 @@
 import select
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -45,6 +46,10 @@ class WatchedConnection(psycopg.Connection[Any]):
         except StopIteration as done:
             result: _T = done.value
             return result
+        except BaseException:
+            with suppress(psycopg.Error):  # what the exchange does at its end fails on a connection that is gone
+                gen.close()
+            raise
         finally:
             self.left_s -= time.monotonic() - began
 

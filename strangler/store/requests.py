@@ -86,6 +86,15 @@ def take_requests(connection: Connection, kinds: Sequence[str], most: int) -> li
     return sorted(rows, key=lambda request: request.id)
 
 
+def waiting_requests(connection: Connection, kind: str, most: int) -> list[Request]:
+    """Return requests of a kind in their order, at most so many, for a leader that has to work out their effect first:
+    the transaction that stores it has to `withdraw` them, and to have no effect where one is there no longer."""
+    rows = connection.execute(
+        "SELECT id, node, at, kind, name, content FROM requests WHERE kind = ? ORDER BY id LIMIT ?", (kind, most)
+    )
+    return [Request(*row) for row in rows]
+
+
 def waiting_names(connection: Connection, node: str, kind: str) -> set[str]:
     """Return the names of a node's requests of a kind that the leader has not taken yet."""
     rows = connection.execute("SELECT name FROM requests WHERE kind = ? AND node = ?", (kind, node))

@@ -6,7 +6,7 @@ ledger_days    its counts of a day that have changed since then, in place of tho
 ledger_meta    what there is once: the tree of words, the times that were watched, names, digests, numbers of batches
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -114,6 +114,8 @@ class Unsaved:
     meta: dict[str, bytes] = field(default_factory=dict)
     is_first: bool = False
     """Whether the store has nothing of this ledger yet."""
+    revision: int | None = None
+    """The revision of the tree, if that is among the changes."""
 
     @property
     def is_empty(self) -> bool:
@@ -151,7 +153,8 @@ def collect_unsaved(state: LedgerState, *, with_slow: bool = False) -> Unsaved:
     if is_tree_changed or _TREE not in state.meta:
         meta[_TREE] = msgspec.json.encode(state.tree)
         state.stored_tree = tree
-    return Unsaved(changed, dropped, sorted(dropped & state.stored), rows, past, days, meta, not state.meta)
+    revision = tree[0] if _TREE in meta else None
+    return Unsaved(changed, dropped, sorted(dropped & state.stored), rows, past, days, meta, not state.meta, revision)
 
 
 def _encoded(row: EndpointRow) -> bytes:
@@ -254,14 +257,24 @@ def load(connection: Connection) -> LedgerState:
 
 def _load(connection: Connection) -> LedgerState:
     meta = dict(connection.execute("SELECT name, content FROM ledger_meta"))
-    numbers = _decoded(meta.get("numbers"), _Numbers, "numbers") or _Numbers()
-    given = _decoded(meta.get("given"), _Given, "given") or _Given()
+    state = state_of(meta)
     tree = _decoded(meta.get(_TREE), TemplateTreeState, _TREE)
     if tree is None:
         meta.pop(_TREE, None)  # so that the next save writes it
-        tree = TemplateTreeState()
+    else:
+        state.tree = tree
+    state.meta = dict.fromkeys(meta, b"")
+    state.stored_tree = state.tree.revision, state.tree.root.calls
+    rows = _load_rows(connection, state)
+    state.restore(rows.values(), state.left_out)
+    return state
+
+
+def state_of(meta: Mapping[str, object]) -> LedgerState:
+    """Return what the contents of `ledger_meta` say, by their names: a ledger without rows, and with an empty tree."""
+    numbers = _decoded(meta.get("numbers"), _Numbers, "numbers") or _Numbers()
+    given = _decoded(meta.get("given"), _Given, "given") or _Given()
     state = LedgerState(
-        tree=tree,
         watch=_decoded(meta.get(_WATCH), WatchState, _WATCH) or WatchState(),
         names=GivenNames(listed=given.listed, folded=given.folded),
         imports=given.imports,
@@ -269,36 +282,57 @@ def _load(connection: Connection) -> LedgerState:
         sampled=numbers.sampled,
         hours=dict((_decoded(meta.get("hours"), _Hours, "hours") or _Hours()).hours),
     )
-    state.meta = dict.fromkeys(meta, b"")
-    state.stored_tree = tree.revision, tree.root.calls
-    rows = _load_rows(connection, state)
-    state.restore(rows.values(), numbers.left_out)
+    state.rows.left_out = numbers.left_out
     return state
+
+
+def load_tree(connection: Connection) -> TemplateTreeState | None:
+    """Return the stored tree; None if there is none that can be read."""
+    row = connection.execute("SELECT content FROM ledger_meta WHERE name = ?", (_TREE,)).fetchone()
+    return None if row is None else _decoded(row[0], TemplateTreeState, _TREE)
 
 
 def _load_rows(connection: Connection, state: LedgerState) -> dict[str, EndpointRow]:
     rows: dict[str, EndpointRow] = {}
     for name, content in connection.execute("SELECT endpoint, content FROM ledger_rows"):
         state.stored.add(name)
-        found = _decoded(content, _Row, name)
-        if found is None:
+        row = decoded_row(name, content)
+        if row is None:
             state.rows.dropped.add(name)  # so that the next save deletes it
         else:
-            rows[name] = EndpointRow(**{each: getattr(found, each) for each in _FIELDS})
-            _repair(rows[name])
-    _load_counts(connection, rows)
+            rows[name] = row
+    add_counts(
+        rows,
+        connection.execute("SELECT endpoint, content FROM ledger_past"),
+        connection.execute("SELECT endpoint, day, content FROM ledger_days"),
+    )
     return rows
 
 
-def _load_counts(connection: Connection, rows: Mapping[str, EndpointRow]) -> None:
-    for name, content in connection.execute("SELECT endpoint, content FROM ledger_past"):
+def decoded_row(name: str, content: object) -> EndpointRow | None:
+    """Return a row without its counts; None if it cannot be read."""
+    found = _decoded(content, _Row, name)
+    if found is None:
+        return None
+    row = EndpointRow(**{each: getattr(found, each) for each in _FIELDS})
+    _repair(row)
+    return row
+
+
+def add_counts(
+    rows: Mapping[str, EndpointRow],
+    past: Iterable[tuple[str, object]],
+    days: Iterable[tuple[str, str, object]],
+) -> None:
+    """Give rows their counts: those of `ledger_past`, and those of `ledger_days`, which replace them."""
+    for name, content in past:
         if name in rows:
-            past = _decoded(content, _Past, name) or _Past({}, {})
-            rows[name].history = History(_counts(past.days), _counts(past.months))
-    for name, day, content in connection.execute("SELECT endpoint, day, content FROM ledger_days"):
-        found = _decoded(content, _Day, name) if name in rows else None
-        if found is not None:
-            rows[name].history.days[day] = Counts(*found.counts)
+            found = _decoded(content, _Past, name) or _Past({}, {})
+            rows[name].history = History(_counts(found.days), _counts(found.months))
+    for name, day, content in days:
+        counts = _decoded(content, _Day, name) if name in rows else None
+        if counts is not None:
+            rows[name].history.days[day] = Counts(*counts.counts)
 
 
 def _repair(row: EndpointRow) -> None:

@@ -24,6 +24,8 @@ class Topic(StrEnum):
     LEDGER = "ledger"
     STOPS = "stops"
     RELEASES = "releases"
+    EVIDENCE = "evidence"
+    """Much of the evidence is gone, or has other names: it was pruned, carried over or set aside."""
     KEYS = "keys"
     EVENTS = "events"
     """Something has happened. Whoever stores events announces that first: see `outbox.insert`."""

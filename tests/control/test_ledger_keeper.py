@@ -11,7 +11,8 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from strangler.control.ledger_keeper import LedgerKeeper, LedgerOffError
+from strangler.control.ledger_home import LedgerOffError
+from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.core.documents import ImportedSum, LedgerImportRequest
 from strangler.core.settings import EvidenceSettings, Settings
 from strangler.ipc.messages import LedgerBatch, LedgerSum

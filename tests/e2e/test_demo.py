@@ -50,7 +50,8 @@ class Screen:
 
 
 @asynccontextmanager
-async def _demo(tmp_path: Path, *options: str) -> AsyncIterator[Screen]:
+async def demo(tmp_path: Path, *options: str) -> AsyncIterator[Screen]:
+    """Run `strangler demo`, with a folder for what is temporary."""
     process = await asyncio.create_subprocess_exec(
         *(*DEMO, *options),
         stdin=asyncio.subprocess.DEVNULL,
@@ -72,7 +73,7 @@ def _below(process: asyncio.subprocess.Process) -> list[psutil.Process]:
 
 class TestOnScreen:
     async def test_ctrl_c_leaves_nothing_behind(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path) as screen:
+        async with demo(tmp_path) as screen:
             routes = Path(await screen.until(r"routes +(\S+)"))
             await screen.until("requests")
             begun = _below(screen.process)
@@ -85,7 +86,7 @@ class TestOnScreen:
         assert "Traceback" not in screen.text
 
     async def test_duration_ends_it_and_no_visitor_saw_an_error(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path, "--duration", "6s") as screen:
+        async with demo(tmp_path, "--duration", "6s") as screen:
             assert await screen.rest() == 0, screen.text
         total = re.search(r"^(\d+) requests, (\d+) errors\.$", screen.text, re.MULTILINE)
         assert total, screen.text
@@ -97,7 +98,7 @@ class TestOnScreen:
         assert re.search(r"candidate +\d+%", screen.text)
 
     async def test_an_edit_of_its_routes_moves_the_traffic(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path) as screen:
+        async with demo(tmp_path) as screen:
             proxy = (await screen.until(r"through the proxy +(\S+)")).rstrip("/")
             routes = Path(await screen.until(r"routes +(\S+)"))
             text = routes.read_text()
@@ -109,7 +110,7 @@ class TestOnScreen:
                 assert "warehouse" in await response.json()
 
     async def test_a_killed_demo_leaves_no_process_behind(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path) as screen:
+        async with demo(tmp_path) as screen:
             await screen.until("requests")
             begun = _below(screen.process)
             screen.process.kill()
@@ -118,13 +119,13 @@ class TestOnScreen:
         assert alive == []
 
     async def test_keep_leaves_the_folder(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path, "--duration", "1s", "--keep") as screen:
+        async with demo(tmp_path, "--duration", "1s", "--keep") as screen:
             folder = Path(await screen.until(r"Kept: (\S+)"))
             assert await screen.rest() == 0
         assert {"routes.yaml", "proxy.log", "legacy.log", "candidate.log"} <= {path.name for path in folder.iterdir()}
 
     async def test_a_process_that_dies_ends_the_demo_and_is_named(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path) as screen:
+        async with demo(tmp_path) as screen:
             await screen.until("requests")
             (candidate,) = [child for child in _below(screen.process) if "--candidate" in child.cmdline()]
             candidate.kill()
@@ -132,7 +133,7 @@ class TestOnScreen:
         assert "candidate ended with exit code -9" in screen.text
 
     async def test_a_bad_duration_is_refused_with_the_way_out(self, tmp_path: Path) -> None:
-        async with _demo(tmp_path, "--duration", "20") as screen:
+        async with demo(tmp_path, "--duration", "20") as screen:
             assert await screen.rest() == 2
         assert "20s" in screen.text
 

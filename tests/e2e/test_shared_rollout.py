@@ -94,5 +94,5 @@ async def test_two_nodes_climb_as_one_and_start_with_what_is_stored(
 
 async def is_served_by(callers: Callers, arm: str) -> None:
     async with asyncio.timeout(60):
-        while set((await callers.call_all()).values()) != {arm}:
+        while set((await callers.call_all()).values()) != {arm}:  # noqa: ASYNC110 - they have to call
             await asyncio.sleep(0.1)

@@ -27,20 +27,20 @@ class PostgresServer:
     def __init__(self, programs: Path, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
-        self._programs = programs
+        self.programs = programs
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
         """Make its files."""
         made = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        _run(self._programs / "initdb", "-D", self.folder / "data", *made)
+        _run(self.programs / "initdb", "-D", self.folder / "data", *made)
 
     def start(self) -> None:
         """Start it, and wait until it takes connections. What a kill has left in the way is waited for."""
         listens = (
             ("-c", "listen_addresses=127.0.0.1", "-p", str(self.port)) if self.port else ("-c", "listen_addresses=")
         )
-        command = (str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-F", "-k", str(self.folder))
+        command = (str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-F", "-k", str(self.folder))
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             with (self.folder / "log").open("ab") as log:
@@ -88,7 +88,7 @@ class PostgresServer:
 
     def reload(self) -> None:
         """Have it read its configuration again."""
-        _run(self._programs / "pg_ctl", "-D", self.folder / "data", "reload")
+        _run(self.programs / "pg_ctl", "-D", self.folder / "data", "reload")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Final
 from strangler.config.load import load
 from strangler.control.dashboard.cached_queries import EvidenceState
 from strangler.control.dashboard.pages import Control
+from strangler.control.ledger_home import LedgerAwayError
 from strangler.control.operator_actions import TurnRefusedError
 from strangler.control.rollout.climbs import UnknownRolloutError
 from strangler.control.rollout.fleet_keeper import NotFollowedError
@@ -115,6 +116,8 @@ async def change_ledger(state: Control, change: LedgerChange, actor: str) -> Non
                 raise ActionError(400, f"A row can be changed by {', '.join(LEDGER_CHANGES)}.")
     except LedgerError as error:
         raise ActionError(409, f"Nothing was changed: {error}.") from error
+    except LedgerAwayError as error:
+        raise ActionError(503, f"{error}.") from error
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}. The change is stored once it can be.") from error
     await state.audit(actor, f"ledger {change.what}", "", change.why[:MAX_TEXT], done)

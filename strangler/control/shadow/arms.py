@@ -20,7 +20,8 @@ from strangler.core.routing.arm import LEGACY, Arm
 from strangler.core.settings import Url
 from strangler.core.shadowing.dry_runs import Basis, Place
 from strangler.ipc.messages import CandidateFailed, Captured, CapturedResponse
-from strangler.store.evidence.stored_releases import ReleasesState, named_in
+from strangler.store.evidence.releases_state import ReleasesState
+from strangler.store.evidence.stored_releases import named_in
 
 
 @dataclass(slots=True)

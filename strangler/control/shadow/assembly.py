@@ -9,9 +9,12 @@ from strangler.control.shadow.carrier import EndpointCarrier
 from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.evidence_actions import EvidenceActions
+from strangler.control.shadow.fleet import ShadowFleet
+from strangler.control.shadow.following import FleetFollower
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.naming import EndpointNaming, TreeSource, no_tree
+from strangler.control.shadow.pruning import EvidencePruner
 from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner, ShadowSpans
 from strangler.control.shadow.stop_switch import StopSwitch
@@ -19,7 +22,7 @@ from strangler.control.shadow.stopping import ShadowStops
 from strangler.control.shadow.writer import FindingWriter
 from strangler.core.settings import Settings
 from strangler.store.evidence.index import IndexState
-from strangler.store.evidence.stored_releases import Changed, ReleasesState
+from strangler.store.evidence.releases_state import Changed, ReleasesState
 from strangler.store.store import Store
 
 
@@ -30,6 +33,8 @@ class ShadowListeners:
     evidence: EvidenceListener
     release_changed: Changed
     spans: ShadowSpans
+    evidence_renewed: Callable[[str], None] = lambda _: None
+    """Called with a route that has another current release, or whose evidence was set aside, on another node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class ShadowParts:
     runner: ShadowRunner
     evidence: EvidenceActions
     carrier: EndpointCarrier
+    follower: FleetFollower
+    pruner: EvidencePruner
 
 
 def assemble_shadow(
@@ -54,17 +61,34 @@ def assemble_shadow(
     listeners: ShadowListeners,
     tree: TreeSource = no_tree,
     check_keys: Callable[[], object] = lambda: None,
+    fleet: ShadowFleet | None = None,
 ) -> ShadowParts:
     """Make all parts of shadows. Nothing runs yet, and nothing is read or written. `tree`: that of the ledger.
 
-    `check_keys` raises OSError while the key in the state folder is not to be used.
+    `check_keys` raises OSError while the key in the state folder is not to be used. `fleet`: the nodes that share the
+    store, if it is shared.
     """
-    counters, stops, index = ShadowCounters(own), ShadowStops(run), IndexState()
-    releases = ReleasesState(listeners.release_changed)
+    is_shared, fleet = fleet is not None, fleet or ShadowFleet.alone(store)
+    counters, stops, index = ShadowCounters(own), ShadowStops(None if is_shared else run), IndexState()
+    if is_shared:  # a change is one once it is stored, since other nodes may know better
+        releases = ReleasesState(ahead_s=lambda: fleet.clock.ahead_s)
+    else:
+        releases = ReleasesState(listeners.release_changed)
     table = ShadowRouteTable(settings, links.state.shared.is_url_healthy, stops)
     naming = EndpointNaming(table, tree)
-    writer = FindingWriter(store, table, stops, releases, index, counters, listeners.evidence, naming)
-    carrier = EndpointCarrier(naming, writer)
+    writer = FindingWriter(
+        store,
+        table,
+        stops,
+        releases,
+        index,
+        counters,
+        listeners.evidence,
+        naming,
+        fleet,
+        listeners.release_changed,
+    )
+    carrier = EndpointCarrier(naming, writer, fleet.leadership)
     held = HeldCaptures(counters)
     credits_ = CaptureCredits(links, table, writer, held, listeners.evidence)
     switch = StopSwitch(table, stops, writer, credits_)
@@ -83,5 +107,9 @@ def assemble_shadow(
         tree=tree,
         check_keys=check_keys,
     )
-    evidence = EvidenceActions(runner, writer, releases, table, held)
-    return ShadowParts(table, releases, writer, switch, runner, evidence, carrier)
+    evidence = EvidenceActions(runner, writer, releases, table, held, fleet.clock.now)
+    follower = FleetFollower(
+        store, fleet.feed, table, releases, index, writer, held, credits_, listeners.evidence_renewed
+    )
+    pruner = EvidencePruner(fleet, stops, table, is_shared=is_shared)
+    return ShadowParts(table, releases, writer, switch, runner, evidence, carrier, follower, pruner)

@@ -1,7 +1,6 @@
 """Actions on the evidence of a route: name the release that it belongs to, or set it aside."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from strangler.control.shadow.batch import Replayed
 from strangler.control.shadow.held_captures import HeldCaptures
@@ -9,7 +8,7 @@ from strangler.control.shadow.route_table import ShadowRouteTable
 from strangler.control.shadow.runner import ShadowRunner
 from strangler.control.shadow.writer import FindingWriter
 from strangler.store.evidence.findings import Finding
-from strangler.store.evidence.stored_releases import ReleasesState
+from strangler.store.evidence.releases_state import ReleasesState
 from strangler.store.store import StoreError
 
 
@@ -23,12 +22,14 @@ class EvidenceActions:
         releases: ReleasesState,
         table: ShadowRouteTable,
         held: HeldCaptures,
+        now: Callable[[], float],
     ) -> None:
         self._runner = runner
         self._writer = writer
         self._releases = releases
         self._table = table
         self._held = held
+        self._now = now
 
     def is_set_aside(self, route: str, name: str) -> bool:
         """Return whether this is the name of evidence that was set aside."""
@@ -40,7 +41,7 @@ class EvidenceActions:
         Raises StoreError; the release is current anyway then, and stored as soon as possible.
         """
         former = self._releases.current(route)
-        is_new = self._releases.name(route, name, time.time())
+        is_new = self._releases.name(route, name, self._now())
         if not await self._runner.store():
             raise StoreError(self._writer.reason)
         return former, is_new
@@ -48,7 +49,7 @@ class EvidenceActions:
     @property
     def cannot_take_replays(self) -> str | None:
         """Why no findings of a replay can be taken at the moment; None if they can."""
-        if not self._writer.is_ready:
+        if not self._writer.can_store:
             return f"nothing can be stored at the moment: {self._writer.reason}"
         return "the findings of shadows come first, and many wait" if self._writer.is_busy else None
 

@@ -17,11 +17,13 @@ class PendingFindings:
         self._counters = counters
         self._waiting: list[Finding] = []
         self._count = self._bytes = 0
+        self._was_full = False
 
     def add(self, finding: Finding) -> bool:
         """Keep a finding, or count it as dropped if too much waits. Return whether it is kept."""
         size = finding.size
         if self._count >= MAX_PENDING or self._bytes + size > MAX_PENDING_BYTES:
+            self._was_full = True
             self._counters.count_dropped(finding.route, "store")
             return False
         self._waiting.append(finding)
@@ -30,24 +32,35 @@ class PendingFindings:
         self._counters.count_compared(finding.route, finding.outcome)
         return True
 
+    def __len__(self) -> int:
+        """The findings that wait or are being written."""
+        return self._count
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether some wait that are not being written."""
+        return bool(self._waiting)
+
     @property
     def is_half_full(self) -> bool:
         """Whether so much waits that only shadows may add to it."""
         return 2 * self._count >= MAX_PENDING or 2 * self._bytes >= MAX_PENDING_BYTES
 
-    def take(self) -> list[Finding]:
-        """Return all waiting findings, to be written. Give them to `take_back` or `let_go` afterwards."""
-        findings, self._waiting = self._waiting, []
-        return findings
+    @property
+    def has_room(self) -> bool:
+        """Whether more may come. After no more fitted in, there is room once half is free again."""
+        return not self._was_full and self._count < MAX_PENDING
 
-    def take_back(self, findings: Sequence[Finding]) -> None:
-        """Let findings that could not be written wait again, before all others."""
-        self._waiting = [*findings, *self._waiting]
+    def take(self, most: int | None = None) -> list[Finding]:
+        """Return waiting findings, to be written. Give them to `let_go` afterwards."""
+        findings, self._waiting = self._waiting[:most], [] if most is None else self._waiting[most:]
+        return findings
 
     def let_go(self, findings: Sequence[Finding]) -> None:
         """Stop counting findings that are stored or dropped."""
         self._count -= len(findings)
         self._bytes -= sum(finding.size for finding in findings)
+        self._was_full = self._was_full and self.is_half_full
 
     def drop(self, route: str, before: float) -> None:
         """Drop a route's findings whose requests came before a Unix time: its evidence was set aside."""
@@ -55,5 +68,9 @@ class PendingFindings:
         dropped = [finding for finding in waiting if finding.route == route and finding.at < before]
         self._waiting = [finding for finding in waiting if not (finding.route == route and finding.at < before)]
         self.let_go(dropped)
-        for _ in dropped:
-            self._counters.count_dropped(route, "reset")
+        self.count_late(dropped)
+
+    def count_late(self, findings: Sequence[Finding]) -> None:
+        """Count findings that were dropped since they came before a reset."""
+        for finding in findings:
+            self._counters.count_dropped(finding.route, "reset")

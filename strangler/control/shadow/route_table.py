@@ -1,11 +1,12 @@
 """The routes that have shadows, and the upstreams that shadows are sent to, by the settings in force."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from strangler.comparing.client import ArmUpstream
 from strangler.control.shadow.route import ShadowRoute, url_named
 from strangler.control.shadow.stopping import ShadowStops
 from strangler.core.settings import RouteSettings, Settings, Url
+from strangler.store.evidence.stopped_routes import Stop
 
 
 class ShadowRouteTable:
@@ -27,11 +28,12 @@ class ShadowRouteTable:
         if self.key is None:
             return []
         replaced = self._adopt_upstreams(settings)
+        stopped = {name for name, route in self.routes.items() if route.stopped is not None}
         made = [self._route(each_route, self.key, settings) for each_route in settings.routes]
         self.routes = {route.name: route for route in made if route is not None}
         for route in self.routes.values():
             route.stopped = self._stops.why(route)
-        self._end_stops()
+        self._end_stops(stopped)
         return replaced
 
     def _adopt_upstreams(self, settings: Settings) -> list[str]:
@@ -52,11 +54,26 @@ class ShadowRouteTable:
         is_same = known is not None and known.settings == wanted and known.redactor.hides_values == (values == "hashed")
         return known if is_same else ShadowRoute.if_shadowed(wanted, key, values)
 
-    def _end_stops(self) -> None:
+    def _end_stops(self, stopped: Collection[str]) -> None:
+        """End the stops that no longer apply. One that other nodes share has to have been in force here."""
         for name in self._stops.all():
-            if name not in self.routes or self.routes[name].stopped is None:
+            if name in self.routes and self.routes[name].stopped is not None:
+                continue
+            if self._stops.is_shared and name not in stopped:
+                self._stops.forget(name)
+            else:
                 reason = "its settings have changed, or the proxy has been restarted"
                 self._stops.end(name, reason, has_started=name in self.routes)
+
+    def follow_stops(self, stops: Mapping[str, Stop]) -> list[str]:
+        """Take over stops that other nodes have made or ended. Return the routes concerned."""
+        found = self._stops.follow(stops, self.routes)
+        for name in found:
+            route = self.routes[name]
+            route.stopped = self._stops.why(route)
+            if route.stopped is None:
+                route.resume()
+        return found
 
     def is_in_force(self, route: ShadowRoute) -> bool:
         """Return whether the settings of a route are still those in force."""

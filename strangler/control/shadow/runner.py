@@ -27,7 +27,7 @@ from strangler.ipc.messages import Captured
 from strangler.state.kill_switch import KillSwitchState
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.index import IndexState
-from strangler.store.evidence.stored_releases import ReleasesState
+from strangler.store.evidence.releases_state import ReleasesState
 from strangler.store.store import StoreError
 
 CREDITS_EVERY_S = 0.05

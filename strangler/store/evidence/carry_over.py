@@ -32,7 +32,9 @@ from strangler.store.evidence.index import SAMPLES, set_id
 from strangler.store.evidence.reviews import OPEN_STATES
 from strangler.store.evidence.states import Rules
 from strangler.store.evidence.stored_claims import FOLDED
+from strangler.store.evidence.turn import take_turn
 from strangler.store.evidence.writing import note_change
+from strangler.store.topics import Topic, announce
 from strangler.store.upsert import added, greatest, least
 
 CAUTION: Final = ("regressed", "new", "known", "fixed", "accepted", "")
@@ -169,6 +171,7 @@ def carry_over(
     `names` has the present names of all endpoints of some routes, whose names are not of an earlier version any more
     then. `rules`: the rules in force, which decide what was accepted so far.
     """
+    take_turn(connection)
     routes = {route for route, _ in names}
     names = {key: name for key, name in names.items() if name != key[1]}
     total = Carried()
@@ -179,6 +182,7 @@ def carry_over(
             total.endpoints + found.endpoints, total.signatures + found.signatures, total.merged + found.merged
         )
     connection.executemany("DELETE FROM earlier_names WHERE route = ?", [(route,) for route in routes])
+    announce(connection, Topic.EVIDENCE)
     return total
 
 

@@ -22,6 +22,9 @@ MAX_SAMPLE_COUNTS: Final = 50_000
 _Sampled = tuple[str, str, Source]
 """A signature, its release and its source, which have samples of their own."""
 
+MAX_KEY_BYTES: Final = 1500
+"""The most bytes of a text that is part of a table's key: PostgreSQL's indexes take rows of 2,700 bytes."""
+
 _MAX_SIGNATURES = 2000
 """The limit of one route; further ones are counted under one name for each severity."""
 _MAX_SETS = 5000
@@ -54,15 +57,47 @@ class Kept:
 
 
 class IndexState:
-    """The facts about the store that are needed to keep it bounded. Only the store's thread writes them."""
+    """The facts about the store that are needed to keep it bounded. Only the store's thread writes them.
+
+    What a transaction adds is taken back by `roll_back`, unless `commit` was called.
+    """
 
     def __init__(self) -> None:
+        self._added: list[tuple[set[str], str]] = []
+        """What the transaction in progress has added to sets."""
+        self._sampled: list[tuple[_Sampled, tuple[int, float] | None]] = []
+        """The counts of samples before the transaction in progress."""
+        self._noised: Counter[str] = Counter()
         self._samples: dict[_Sampled, tuple[int, float]] = {}
         """By signature, release and source: the number of samples, and the time of the last one."""
         self._signatures: dict[str, set[str]] = {}
         self._sets: dict[str, set[str]] = {}
         self._endpoints: dict[str, set[str]] = {}
         self._noise: Counter[str] = Counter()
+
+    def commit(self) -> None:
+        """Keep what has been added."""
+        self._added.clear()
+        self._sampled.clear()
+        self._noised.clear()
+
+    def roll_back(self) -> None:
+        """Take back what was added since the last `commit`: its transaction has failed."""
+        for known, name in self._added:
+            known.discard(name)
+        for of, before in reversed(self._sampled):
+            if before is None:
+                self._samples.pop(of, None)
+            else:
+                self._samples[of] = before
+        self._noise -= self._noised
+        self.commit()
+
+    def become(self, other: "IndexState") -> None:
+        """Take over what another index was loaded with. To be called between transactions."""
+        self._samples, self._noise = other._samples, other._noise
+        self._signatures, self._sets, self._endpoints = other._signatures, other._sets, other._endpoints
+        self.commit()
 
     def load(self, connection: Connection) -> None:
         """Read what the store has, without evidence that was set aside."""
@@ -98,7 +133,9 @@ class IndexState:
         of = signature, release, source
         if not self._lacks_sample(of, at):
             return False
-        count, _ = self._samples.pop(of, (0, 0.0))
+        before = self._samples.pop(of, None)
+        self._sampled.append((of, before))
+        count = 0 if before is None else before[0]
         while len(self._samples) >= MAX_SAMPLE_COUNTS:
             del self._samples[next(iter(self._samples))]
         self._samples[of] = min(count + 1, SAMPLES), at
@@ -107,7 +144,8 @@ class IndexState:
     def kept(self, finding: Finding) -> Kept:
         """Return the finding as it is counted."""
         route, endpoint = finding.route, finding.endpoint
-        if not _is_among(self._endpoints.setdefault(route, set()), endpoint, _MAX_ENDPOINTS):
+        known = self._endpoints.setdefault(route, set())
+        if not _fits(endpoint) or not self._is_among(known, endpoint, _MAX_ENDPOINTS):
             endpoint = f"{endpoint.partition(' ')[0]} {FOLDED}"
         differences, accepted = self._known(route, finding.differences), self._known(route, finding.accepted)
         accepted = {name: seen for name, seen in accepted.items() if name not in differences}
@@ -117,34 +155,46 @@ class IndexState:
         ids, accepted_ids = tuple(sorted(differences)), tuple(sorted(accepted))
         members = set_id(ids, accepted_ids)
         sets = self._sets.setdefault(route, set())
-        if members and not _is_among(sets, members, _MAX_SETS):
+        if members and not self._is_among(sets, members, _MAX_SETS):
             gravest = _folded(route, next(iter((differences or accepted).values())))
             (differences or accepted).setdefault(gravest.id, gravest)
             ids, accepted_ids = ((gravest.id,), ()) if differences else ((), (gravest.id,))
             members = set_id(ids, accepted_ids)
-            sets.add(members)
+            self._is_among(sets, members, len(sets) + 1)
         return Kept(endpoint, (*differences.values(),), (*accepted.values(),), members, ids, accepted_ids)
 
     def _known(self, route: str, differences: Iterable[StoredDifference]) -> dict[str, StoredDifference]:
         signatures = self._signatures.setdefault(route, set())
         found: dict[str, StoredDifference] = {}
         for seen in differences:
-            stored_difference = seen if _is_among(signatures, seen.id, _MAX_SIGNATURES) else _folded(route, seen)
+            stored_difference = seen if self._is_among(signatures, seen.id, _MAX_SIGNATURES) else _folded(route, seen)
             found.setdefault(stored_difference.id, stored_difference)
         return found
 
     def add_noise_if_wanted(self, route: str) -> bool:
         self._noise[route] += 1
+        self._noised[route] += 1
         return self._noise[route] <= _MAX_NOISE
 
-
-def _is_among(known: set[str], signature: str, most: int) -> bool:
-    if signature in known:
+    def _is_among(self, known: set[str], name: str, most: int) -> bool:
+        """Return whether a name is known, or is from now on since there is room."""
+        if name in known:
+            return True
+        if len(known) >= most:
+            return False
+        known.add(name)
+        self._added.append((known, name))
         return True
-    if len(known) >= most:
-        return False
-    known.add(signature)
-    return True
+
+
+def _fits(text: str) -> bool:
+    """Return whether a text may be part of a key."""
+    return len(text) <= MAX_KEY_BYTES // 4 or len(text.encode()) <= MAX_KEY_BYTES
+
+
+def key_text(text: str) -> str:
+    """Return a text as it may be part of a key: a very long one is cut."""
+    return text if _fits(text) else text.encode()[: MAX_KEY_BYTES - 3].decode(errors="ignore") + FOLDED
 
 
 def _folded(route: str, seen: StoredDifference) -> StoredDifference:

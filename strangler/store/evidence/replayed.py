@@ -22,8 +22,10 @@ from strangler.store.evidence.carry_over import id_at
 from strangler.store.evidence.findings import Finding, StoredDifference
 from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.journal import Journal
+from strangler.store.evidence.releases_state import ReleasesState
 from strangler.store.evidence.retention import drop_evidence
-from strangler.store.evidence.stored_releases import ReleasesState, load_releases, save_releases
+from strangler.store.evidence.stored_releases import load_releases, save_releases
+from strangler.store.evidence.turn import take_turn
 from strangler.store.evidence.writing import store_findings
 from strangler.times import rfc3339
 
@@ -215,6 +217,7 @@ def store_replayed(
     The tables are those of this version. Endpoints keep the names that they have; the next proxy renames them. To be
     called in a transaction. Raises OSError if the lines cannot be written.
     """
+    take_turn(connection)
     index, releases = IndexState(), ReleasesState()
     index.load(connection)
     releases.restore(load_releases(connection))

@@ -1,11 +1,12 @@
 """The end of evidence: an operator sets it aside, or it is deleted as too old or too much. Counts stay exact."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from strangler.core.releases import UNNAMED
 from strangler.store.connection import Connection
 from strangler.store.evidence.former_ids import prune_former_ids
+from strangler.store.evidence.resets import note_reset
 from strangler.store.evidence.stored_releases import (
     MAX_RELEASES,
     Release,
@@ -14,7 +15,9 @@ from strangler.store.evidence.stored_releases import (
     save_releases,
     seen_between,
 )
+from strangler.store.evidence.turn import take_turn
 from strangler.store.evidence.writing import note_change
+from strangler.store.topics import Topic, announce
 from strangler.times import rfc3339
 
 KEPT_S: Final = 30 * 86400.0
@@ -35,6 +38,7 @@ def set_aside(connection: Connection, route: str, now: float) -> list[str]:
 
     The reviews of its differences go with it. An `IndexState` must be loaded again afterwards.
     """
+    take_turn(connection)
     era = _unused_era(connection, route, now)
     names, current = names_with_pairs(connection, route), current_release(connection, route)
     connection.execute(
@@ -55,6 +59,9 @@ def set_aside(connection: Connection, route: str, now: float) -> list[str]:
     if current != UNNAMED and current in names:
         save_releases(connection, [Release(route, current, now, now, is_current=True, since=now)])
     note_change(connection, route)
+    note_reset(connection, route, now)
+    announce(connection, Topic.RELEASES)
+    announce(connection, Topic.EVIDENCE)
     return asides
 
 
@@ -103,8 +110,30 @@ def drop_evidence(connection: Connection, evicted: Iterable[tuple[str, str]]) ->
 
 def prune(connection: Connection, now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
     """Delete what is too old or too much. An `IndexState` must be loaded again afterwards."""
+    for step in pruning(now, max_sample_bytes):
+        step(connection)
+
+
+def pruning(now: float, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> tuple[Callable[[Connection], None], ...]:
+    """Return the steps of `prune`. Each may have a transaction of its own, so that other writers get their turns in
+    between; the last one lets other nodes know."""
+    return (
+        _drop_surplus,
+        _drop_orphans,
+        lambda connection: _drop_samples(connection, now, max_sample_bytes),
+        lambda connection: drop_latencies(connection, MAX_LATENCIES),
+        lambda connection: _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24),
+        lambda connection: announce(connection, Topic.EVIDENCE),
+    )
+
+
+def _drop_surplus(connection: Connection) -> None:
+    take_turn(connection)
     drop_evidence(connection, _surplus_releases(connection))
-    _drop_orphans(connection)
+
+
+def _drop_samples(connection: Connection, now: float, max_sample_bytes: int) -> None:
+    take_turn(connection)
     connection.execute("DELETE FROM sample_links WHERE at < ?", (now - KEPT_S,))
     connection.execute("DELETE FROM samples WHERE id NOT IN (SELECT sample FROM sample_links)")
     connection.execute(
@@ -116,8 +145,6 @@ def prune(connection: Connection, now: float, max_sample_bytes: int = MAX_SAMPLE
         (max_sample_bytes,),
     )
     connection.execute("DELETE FROM sample_links WHERE sample NOT IN (SELECT id FROM samples)")
-    drop_latencies(connection, MAX_LATENCIES)
-    _fold_hours(connection, int((now - HOURLY_S) // 86400) * 24)
 
 
 def drop_latencies(connection: Connection, most: int) -> None:
@@ -151,6 +178,7 @@ def _surplus_releases(connection: Connection) -> list[tuple[str, str]]:
 
 def _drop_orphans(connection: Connection) -> None:
     """Delete differences, sets and noise that no release has any more."""
+    take_turn(connection)
     connection.execute("DELETE FROM signatures WHERE id NOT IN (SELECT signature FROM sightings)")
     connection.execute("DELETE FROM member_sets WHERE id NOT IN (SELECT members FROM pairs)")
     connection.execute("DELETE FROM claims WHERE signature NOT IN (SELECT id FROM signatures)")
@@ -162,6 +190,7 @@ def _drop_orphans(connection: Connection) -> None:
 
 
 def _fold_hours(connection: Connection, before: int) -> None:
+    take_turn(connection)
     rows = connection.execute(
         """
         SELECT route, release, endpoint, hour / 24 * 24, outcome, reason, members, source,

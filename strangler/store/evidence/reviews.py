@@ -25,6 +25,7 @@ from strangler.store.connection import Connection
 from strangler.store.evidence.audits import write_audit
 from strangler.store.evidence.former_ids import present_id
 from strangler.store.evidence.reading import path_steps
+from strangler.store.evidence.turn import take_turn
 from strangler.store.evidence.writing import set_state
 
 OPEN_STATES: Final = frozenset({"new", "known", "regressed"})
@@ -70,6 +71,7 @@ def mark(connection: Connection, names: Iterable[str], review: Review, actor: st
 
     A former id stands for the present one, which the result has.
     """
+    take_turn(connection)
     given = {name: present_id(connection, name) for name in names}
     wanted = tuple(dict.fromkeys(given.values()))
     rows = {name: _row(connection, name) for name in wanted}

@@ -4,7 +4,7 @@ from collections import Counter
 
 from strangler.store.connection import Connection
 from strangler.store.evidence.findings import Finding
-from strangler.store.evidence.index import SAMPLES, IndexState, Kept
+from strangler.store.evidence.index import SAMPLES, IndexState, Kept, key_text
 
 
 class SampleRows:
@@ -62,7 +62,7 @@ class SideRows:
             return
         self._baselines[finding.route] += 1
         for noisy in finding.baseline:
-            self._noise[finding.route, noisy.place, noisy.path, noisy.kind, noisy.shape] += 1
+            self._noise[finding.route, noisy.place, key_text(noisy.path), noisy.kind, noisy.shape] += 1
 
     def store(self, connection: Connection, index: IndexState) -> None:
         connection.executemany("INSERT INTO latencies VALUES (?, ?, ?, ?, ?, ?)", self._latencies)

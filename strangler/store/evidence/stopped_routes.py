@@ -44,6 +44,17 @@ def store_stop(connection: Connection, route: str, stop: Stop) -> None:
     )
 
 
+def settle_changes(connection: Connection, changes: Iterable[StopChange]) -> list[StopChange]:
+    """Store the changes of a node that shares its store. Return those that no other node has made before."""
+    found: list[StopChange] = []
+    for change in changes:
+        row = connection.execute("SELECT key FROM stops WHERE route = ?", (change.route,)).fetchone()
+        store_changes(connection, [change])
+        if (row is not None) if change.stop is None else (row is None or row[0] != change.stop.key):
+            found.append(change)
+    return found
+
+
 def store_changes(connection: Connection, changes: Iterable[StopChange]) -> None:
     """Store new stops, and delete ended ones."""
     for change in changes:

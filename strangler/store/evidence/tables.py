@@ -16,17 +16,21 @@ latencies      the time of both arms for one request, measured alike
 former_ids     the present id of a difference by an id that it had when its endpoint had another name
 earlier_names  the routes whose endpoints are still named as an earlier version did
 changes        the routes whose evidence has changed, the latest with the highest number
+resets         when the evidence of a route was last set aside
+evidence_turn  one row, which each transaction that changes the evidence writes first
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from strangler.store import topics
 from strangler.store.connection import Connection, make_tables
+from strangler.store.evidence import resets, turn
 from strangler.store.evidence.stored_claims import open_earlier_claims
 from strangler.store.sqlite import transaction
 
-SCHEMA: Final = """
+SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS pairs (
     route TEXT NOT NULL, release TEXT NOT NULL, endpoint TEXT NOT NULL, hour INTEGER NOT NULL, outcome TEXT NOT NULL,
     reason TEXT NOT NULL, members TEXT NOT NULL, source TEXT NOT NULL, count INTEGER NOT NULL,
@@ -95,6 +99,7 @@ CREATE TABLE IF NOT EXISTS audit (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, route TEXT NOT NULL,
     why TEXT NOT NULL, detail TEXT NOT NULL
 );
+{resets.SCHEMA}{turn.SCHEMA}{topics.SCHEMA}
 """
 
 _CLAIMS_BY_SOURCE: Final = """

@@ -7,6 +7,8 @@ from typing import Final
 from strangler.store import (
     batches,
     leader,
+    ledger_batches,
+    ledger_changes,
     meta,
     nodes,
     requests,
@@ -32,6 +34,8 @@ SCHEMA: Final = "".join(
         outbox.SCHEMA,
         stored_gates.SCHEMA,
         stored_ledger.SCHEMA,
+        ledger_batches.SCHEMA,
+        ledger_changes.SCHEMA,
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
         batches.SCHEMA,

@@ -11,6 +11,7 @@ from strangler.control.events.slow import SlowWatch
 from strangler.control.links import LinksState, WorkerLinks
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.shadow.assembly import ShadowListeners, ShadowParts, assemble_shadow
+from strangler.control.shadow.fleet import ShadowFleet
 from strangler.control.shadow.naming import TreeSource, no_tree
 from strangler.control.totals import TotalsState
 from strangler.control.tracing import TracingState
@@ -69,7 +70,9 @@ class Rig:
         return self.links.state.totals.counter(name, *labels)
 
 
-def rig_of(store: Store, settings: Settings, run: str = "run", tree: TreeSource = no_tree) -> Rig:
+def rig_of(
+    store: Store, settings: Settings, run: str = "run", tree: TreeSource = no_tree, fleet: ShadowFleet | None = None
+) -> Rig:
     """The parts as they are before anything was read from the store."""
     totals = TotalsState()
     own = OwnMetrics(totals, "own")
@@ -78,11 +81,13 @@ def rig_of(store: Store, settings: Settings, run: str = "run", tree: TreeSource 
     slow = SlowWatch(store, publisher, settings)
     listener = RecordingListener(EvidenceEvents(publisher, ComparisonTopic("//host/strangler", own), slow))
     listeners = ShadowListeners(listener, listener.release_changed, TracingState(settings))
-    return Rig(assemble_shadow(run, settings, store, links, own, listeners, tree), listener, links, own)
+    return Rig(assemble_shadow(run, settings, store, links, own, listeners, tree, fleet=fleet), listener, links, own)
 
 
-async def begun(store: Store, settings: Settings, run: str = "run", tree: TreeSource = no_tree) -> Rig:
+async def begun(
+    store: Store, settings: Settings, run: str = "run", tree: TreeSource = no_tree, fleet: ShadowFleet | None = None
+) -> Rig:
     """The parts, as they are once all was read."""
-    rig = rig_of(store, settings, run, tree)
+    rig = rig_of(store, settings, run, tree, fleet)
     await rig.parts.runner.restore()
     return rig

@@ -6,11 +6,11 @@ import pytest
 
 from strangler.store.connection import Connection
 from strangler.store.evidence import stored_releases
+from strangler.store.evidence.releases_state import ReleasesState
 from strangler.store.evidence.stored_releases import (
     FOLDED,
     MAX_RELEASES,
     Release,
-    ReleasesState,
     current_release,
     load_releases,
     name_in_header,
