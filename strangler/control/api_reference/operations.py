@@ -18,6 +18,7 @@ _NO_LEDGER = "There is no ledger: routes.yaml has `ledger: false`."
 _LEDGER_ERRORS: Final = {
     400: "The body is not valid, or nothing can be changed as it says.",
     404: _NO_LEDGER,
+    503: "No node of a fleet has made the change in time; what became of it stands there.",
     507: "The store cannot be written; the change is stored once it can be.",
 }
 
