@@ -233,7 +233,9 @@ OPERATIONS: Final = (
             400: _BODY,
             404: f"{_NO_ROLLOUT} Or there is no such command.",
             409: "The command is not possible now: the text says which ones are.",
-            507: "The store cannot be written; nothing was changed. `pause` and `back` are followed without it.",
+            503: "No node leads at the moment: it was withdrawn, and will not be followed; the text says so.",
+            507: "The store cannot be written; nothing was changed. `pause` and `back` are followed without it, by the"
+            " node alone if others share the store.",
         },
     ),
     Operation(
