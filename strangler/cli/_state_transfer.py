@@ -15,6 +15,7 @@ from strangler.cli._config import config_option, settings_of
 from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.files import APPROVAL_KEY, KILL_SWITCH, REDACTION_KEY, STORE, WEBHOOK_KEY, replace_file
+from strangler.state.fleet_keys import are_known
 from strangler.state.lock import FolderError, locked
 from strangler.state.restore import checked_unpacked, restore
 from strangler.store.connection import Connection
@@ -49,7 +50,7 @@ def export(file: Path, config: Path, as_json: bool) -> None:
     location = location_of(settings_of(config))
     try:
         with locked(location.folder, _STOPPED), TemporaryDirectory(prefix="strangler-") as drafts:
-            draft = None if location.url is None else _drafted(location.url, Path(drafts) / STORE)
+            draft = None if location.url is None else _drafted(location, Path(drafts) / STORE)
             done = write_backup(location.folder, file, utc_now(), draft)
     except (BackupError, FolderError, DatabaseError, OSError) as error:
         raise click.ClickException(f"nothing was exported: {_named(location, error)}") from None
@@ -59,10 +60,11 @@ def export(file: Path, config: Path, as_json: bool) -> None:
     click.echo(f"{file} has all of {location.place}; it has keys, so keep it as safe as the state folder")
 
 
-def _drafted(url: str, draft: Path) -> Path:
+def _drafted(location: StoreLocation, draft: Path) -> Path:
     from strangler.store.schema.import_server import export_server
 
-    export_server(url, draft)
+    assert location.url is not None
+    export_server(location.url, draft, has_keys=are_known(location.folder))
     return draft
 
 

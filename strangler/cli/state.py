@@ -96,6 +96,8 @@ def restore(file: Path, config: Path, state: Path | None, as_json: bool) -> None
     for route in sorted({*done.were_killed_routes, *done.are_killed_routes}):
         was, now = (words[route in routes] for routes in (done.were_killed_routes, done.are_killed_routes))
         click.echo(f"kill switch for route '{route}': it was {was} and is {now}")
+    if (shared := None if state is not None else _shared_place(config)) is not None:
+        click.echo(f"{shared} is as it was; `strangler state import` puts the evidence of the backup there")
     click.echo(f"{folder} is as it was at {done.at} (strangler {done.version})")
 
 

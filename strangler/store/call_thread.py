@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 class CrowdedError(Exception):
-    """Too many calls wait already."""
+    """Too many calls wait already, or the threads have ended."""
 
 
 class CallThreads:
@@ -27,10 +27,12 @@ class CallThreads:
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(count)
         ]
-        self._is_started = False
+        self._is_started = self._is_closed = False
 
     def submit(self, work: Callable[[Any], _T]) -> "Future[_T]":
         """Have `work` run with a thread's state. Raises CrowdedError."""
+        if self._is_closed:
+            raise CrowdedError("it is closed")
         if not self._is_started:
             self._is_started = True
             for thread in self._threads:
@@ -44,6 +46,7 @@ class CallThreads:
 
     def close(self, timeout_s: float) -> None:
         """Run what waits, and end the threads; one that hangs is left to itself after a time."""
+        self._is_closed = True
         if not self._is_started:
             return
         for _ in self._threads:

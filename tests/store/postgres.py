@@ -24,10 +24,11 @@ START_S: Final = 60.0
 class PostgresServer:
     """A server in a folder of its own. `url` reaches a database by the socket, `tcp_url` over loopback."""
 
-    def __init__(self, programs: Path, folder: Path, port: int) -> None:
+    def __init__(self, programs: Path, folder: Path, port: int, *, is_durable: bool = False) -> None:
         self.folder = folder
         self.port = port
         self.programs = programs
+        self._is_durable = is_durable
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -37,14 +38,14 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections. What a kill has left in the way is waited for."""
-        listens = (
-            ("-c", "listen_addresses=127.0.0.1", "-p", str(self.port)) if self.port else ("-c", "listen_addresses=")
-        )
-        command = (str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-F", "-k", str(self.folder))
+        options = {"listen_addresses": "127.0.0.1" if self.port else "", "fsync": "on" if self._is_durable else "off"}
+        command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
+        command += ["-p", str(self.port or 5432)]
+        command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             with (self.folder / "log").open("ab") as log:
-                self._process = subprocess.Popen([*_user(), *command, *listens], cwd="/", stdout=log, stderr=log)
+                self._process = subprocess.Popen([*_user(), *command], cwd="/", stdout=log, stderr=log)
             while self._process.poll() is None:
                 with suppress(psycopg.OperationalError):
                     self.connect().close()
@@ -92,13 +93,16 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server(port: int = 0) -> Iterator[PostgresServer]:
-    """Start a server that nobody else sees. Skips the test where there is none. `port`: 0 for no TCP."""
+def running_server(port: int = 0, *, is_durable: bool = False) -> Iterator[PostgresServer]:
+    """Start a server that nobody else sees. Skips the test where there is none.
+
+    `port`: 0 for no TCP. `is_durable`: what is committed is on the disk.
+    """
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), default=None)
     require("" if programs is not None else "PostgreSQL (Debian: postgresql)")
     assert programs is not None
     folder = Path(mkdtemp(prefix="postgres-", dir="/tmp"))  # one that another user may enter
-    server = PostgresServer(programs, folder, port)
+    server = PostgresServer(programs, folder, port, is_durable=is_durable)
     try:
         if os.geteuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)

@@ -181,6 +181,27 @@ async def test_a_value_that_is_refused_is_no_problem_of_the_store(store: Store) 
     await say(store, "second")
 
 
+async def test_a_statement_that_fails_unseen_stores_nothing_and_says_so(store: Store) -> None:
+    def divide_unseen(connection: Connection) -> None:
+        write_meta(connection, "word", "lost")
+        with suppress(psycopg.Error):
+            connection.execute("SELECT 1 / (SELECT CAST(0 AS bigint))")
+
+    with pytest.raises(StoreError, match="a statement has failed, and with it all others"):
+        await store.call(divide_unseen)
+    assert await word(store) == "first"
+
+
+async def test_a_store_that_is_closed_says_so(server: PostgresServer, database: str, tmp_path: Path) -> None:
+    store = at(server.tcp_url(database), tmp_path)
+    await say(store, "first")
+    await store.close()
+    with pytest.raises(StoreError, match="it is closed"):
+        await say(store, "lost")
+    with pytest.raises(DatabaseError, match="it is closed"):
+        await word(store)
+
+
 async def test_a_call_may_be_given_more_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def sleep(connection: Connection) -> None:
         connection.execute("SELECT pg_sleep(5.5)")

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from strangler.cli import main
 from strangler.state.files import REDACTION_KEY
+from strangler.state.fleet_keys import SHARED, keep
 from strangler.store.connection import Connection
 from strangler.store.events import outbox
 from strangler.store.events.event import Event, Kind, event
@@ -26,6 +27,7 @@ from strangler.store.nodes import NodeReport, claim_name, leave, report_node
 from strangler.store.postgres import connect
 from strangler.store.schema.opening import writer
 from strangler.store.schema.transfer import KEPT, OWN, all_tables, carried
+from strangler.store.sealed_keys import add_sealed, seal
 from tests.store.evidence.pairs import NOON, mismatch, seen
 from tests.store.postgres import PostgresServer
 
@@ -153,6 +155,17 @@ def test_there_and_back_nothing_is_lost(tmp_path: Path, new_url: Callable[[], st
     assert len(after["audit"]) == 6
 
 
+def test_an_export_needs_the_keys_that_all_nodes_share(tmp_path: Path, new_url: Callable[[], str]) -> None:
+    shared = Node(tmp_path / "b", new_url())
+    shared.write(lambda connection: add_sealed(connection, REDACTION_KEY, seal(REDACTION_KEY, b"k" * 32, "s" * 16)))
+    done = shared.run("export", str(tmp_path / "file"))
+    assert done.exit_code == 1
+    assert "the state folder has not the keys that all nodes share; run this where a node has run" in done.output
+    assert not (tmp_path / "file").exists()
+    keep(shared.folder / "state", dict.fromkeys(SHARED, b"k" * 32))
+    assert shared.run("export", str(tmp_path / "file")).exit_code == 0
+
+
 def test_an_import_replaces_what_there_was(tmp_path: Path, new_url: Callable[[], str]) -> None:
     first, shared = Node(tmp_path / "a", None), Node(tmp_path / "b", new_url())
     first.write(fill)
@@ -217,3 +230,6 @@ def test_a_backup_says_what_is_not_in_it(tmp_path: Path, new_url: Callable[[], s
     assert done.exit_code == 0, done.output
     assert "the evidence is not in it: PostgreSQL t" in done.output
     assert "`strangler state export` writes it into a file" in done.output
+    done = shared.run("restore", str(tmp_path / "file"))
+    assert done.exit_code == 0, done.output
+    assert "is as it was; `strangler state import` puts the evidence of the backup there" in done.output

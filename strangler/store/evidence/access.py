@@ -6,7 +6,7 @@ All failures are a `NoEvidenceError` that names the place.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from strangler.store.evidence.tables import read_as_now
 from strangler.store.location import StoreLocation
 from strangler.store.schema_versions import check_file, read_version
 from strangler.store.store import Store
+
+COMMAND_S: Final = 30.0
+"""How long a server may take for all that a command reads, in seconds."""
 
 _T = TypeVar("_T")
 
@@ -60,6 +63,7 @@ def reader(location: StoreLocation, *, looks_over: bool = False) -> Iterator[Con
         except ImportError as error:
             raise DatabaseError(f"pip install 'strangler[postgres]' ({error})") from error
         with postgres.opened(location.url, "command") as server, postgres.snapshot(server):
+            server.limit(COMMAND_S)
             if not postgres.has_table(server, "schema_version"):
                 raise MissingError(location.place)
             read_version(server).check()

@@ -11,19 +11,24 @@ from strangler.store.postgres import PostgresConnection
 from strangler.store.schema import prepare_file
 from strangler.store.schema.server_tables import prepare_server
 from strangler.store.schema.transfer import all_tables, carried, replace_all
+from strangler.store.sealed_keys import load_sealed
 from strangler.store.server_locks import ServerLock, lock
 
 PATIENCE_S: Final = 3600.0
 """How long the server may take for all rows, in seconds."""
 
 
-def export_server(url: str, target: Path) -> dict[str, int]:
+def export_server(url: str, target: Path, *, has_keys: bool) -> dict[str, int]:
     """Write all that is shared into a new SQLite file, as at one moment. Return the rows of each table.
 
-    Raises DatabaseError.
+    `has_keys`: whether the state folder has the keys that all nodes share. Raises DatabaseError.
     """
     with postgres.opened(url, "export") as server, sqlite.open_to_write(target) as file:
         prepare_server(server)
+        if not has_keys and load_sealed(server):
+            raise DatabaseError(
+                "the state folder has not the keys that all nodes share; run this where a node has run with this store"
+            )
         prepare_file(file)
         server.limit(PATIENCE_S)
         with postgres.snapshot(server), sqlite.transaction(file):

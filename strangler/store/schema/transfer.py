@@ -25,6 +25,7 @@ OWN: Final = frozenset(
         "requests",
         "request_batches",
         "responses",
+        "sealed_keys",  # by a secret that another store need not have; a backup has the keys as files
     }
 )
 """The tables that are not carried. An import empties those that speak of nodes that ran."""
