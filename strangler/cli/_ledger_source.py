@@ -35,6 +35,7 @@ from strangler.store.evidence.access import location_of
 from strangler.store.evidence.audits import write_audit
 from strangler.store.evidence.queries import endpoint_evidence
 from strangler.store.evidence.reading import NoEvidenceError
+from strangler.store.ledger_changes import lock_saves, note_save
 from strangler.store.location import StoreLocation
 from strangler.store.schema.opening import writer
 from strangler.times import utc_day
@@ -165,10 +166,14 @@ class _Stored:
         """Change the ledger in the store, whole or not at all: no proxy runs, but another command may."""
         try:
             with writer(self.location, _LOCK_TIMEOUT_S) as connection:
+                saves = None if self.location.url is None else lock_saves(connection)
                 state = _loaded(connection)
                 state.adopt(self.settings, now)
                 done = work(state, connection)
-                if not stored_ledger.save(connection, stored_ledger.collect_unsaved(state, with_slow=True)):
+                unsaved = stored_ledger.collect_unsaved(state, with_slow=True)
+                if saves is not None:  # nodes that run read it again
+                    note_save(connection, unsaved, saves)
+                if not stored_ledger.save(connection, unsaved):
                     raise click.ClickException(f"{self.location.place} was replaced meanwhile; nothing was changed")
                 return done
         except LedgerError as error:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from strangler.store.errors import DatabaseError
 from strangler.store.evidence.access import location_of
 from strangler.store.location import StoreLocation
 from strangler.store.nodes import ABSENT_S, claim_name, name_taken
-from strangler.store.schema.opening import node_of, writer
+from strangler.store.schema.opening import NO_DRIVER, node_of, writer
 
 _REACH_S: Final = 2.0
 """How long the store may take; a node whose store is away starts without it."""
@@ -24,12 +25,15 @@ _LOOK_EVERY_S: Final = 0.5
 
 
 def take_name(settings: Settings) -> None:
-    """Take the name of this node. A former node of that name, in another state folder, is waited for until it counts as
-    ended. Raises ClickException if it goes on.
+    """Take the name of this node, whose store is shared. A former node of that name, in another state folder, is
+    waited for until it counts as ended.
 
-    A store that is away is no reason not to start, and a program that follows another has its name already.
+    Raises ClickException if that node goes on, or the driver of the store is missing. A store that is away is no reason
+    not to start, and a program that follows another has its name already.
     """
-    if settings.store is None or SUCCESSION_VARIABLE in os.environ:
+    if find_spec("psycopg") is None:
+        raise click.ClickException(NO_DRIVER)
+    if SUCCESSION_VARIABLE in os.environ:
         return
     folder, node, location = Path(settings.state), node_of(settings), location_of(settings)
     try:

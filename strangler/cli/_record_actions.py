@@ -8,6 +8,7 @@ from strangler import __version__
 from strangler.cli._config import failed, settings_of
 from strangler.cli._json import json_text
 from strangler.cli._record_text import passed_lines, secrets_text, summary_lines
+from strangler.cli._shared_redaction import shared_redaction_key
 from strangler.cli._terminal import plain
 from strangler.imports.values import ImportRefusedError
 from strangler.recordings.convert import NothingReadError, Redaction, convert
@@ -77,6 +78,9 @@ def _redaction(config: Path | None) -> Redaction:
         text = "`evidence: {values: hashed}` lets no value be kept, and a recording is made of values"
         raise failed(plain(f"{file}: {text}; to keep them all the same: --no-redact"))
     rules = {rule for route in settings.routes for rule in route.compare.redact}
+    shared = shared_redaction_key(settings)
+    if shared is not None:
+        return Redaction.by(shared, sorted(rules))
     try:
         return Redaction.of(Path(settings.state), sorted(rules))
     except OSError as error:

@@ -21,6 +21,7 @@ from strangler.cli._replay_result import result_of
 from strangler.cli._replay_running import Run, run_to_the_end
 from strangler.cli._replay_self import print_self
 from strangler.cli._replay_text import print_result
+from strangler.cli._shared_redaction import shared_redaction_key
 from strangler.cli._terminal import console as terminal
 from strangler.cli._terminal import log_on_stderr, plain
 from strangler.config.replace import put_content
@@ -123,7 +124,12 @@ def _inbox(config: Path, admin: NamedAdmin | None, settings: Settings) -> Store:
 
 
 def _key(settings: Settings, *, is_kept: bool) -> bytes:
-    """Return the key of redaction: that of the state folder if there is one, or is to be (`is_kept`)."""
+    """Return the key of redaction: that of the state folder if there is one, or is to be (`is_kept`).
+
+    Several nodes have one, without which nothing can be stored (`is_kept`).
+    """
+    if is_kept and (shared := shared_redaction_key(settings)) is not None:
+        return shared
     folder = Path(settings.state)
     try:
         if is_kept and folder.is_dir() and os.access(folder, os.W_OK):

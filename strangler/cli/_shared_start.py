@@ -1,4 +1,4 @@
-"""The percents that a proxy starts with: those of this node's file, or of the store that it shares with other nodes.
+"""The state that a proxy starts with: that of this node's files, or of the store that it shares with other nodes.
 
 What reads a store is imported only for a shared one: this is part of `serve`, whose process stays small.
 """
@@ -6,6 +6,7 @@ What reads a store is imported only for a shared one: this is part of `serve`, w
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -15,6 +16,7 @@ from strangler.core.settings import Settings
 from strangler.ipc.start import SUCCESSION_VARIABLE
 from strangler.state import rollout_file
 from strangler.store.connection import Connection
+from strangler.store.stored_kill_switch import StoredTurn, load_turns
 
 WAIT_S: Final = 2.0
 """How long a start waits for a shared store, whatever has become of its server."""
@@ -22,28 +24,35 @@ WAIT_S: Final = 2.0
 _T = TypeVar("_T")
 
 
-def starting_percents(settings: Settings, environ: Mapping[str, str] = os.environ) -> Mapping[str, float]:
-    """Return the percents of rollouts to start with, by group; one that is not named starts at 0 %.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The state that a proxy starts with: percents of rollouts, by group, and the last turns of the kill switch."""
 
-    The file of a node that shares its store may be of long ago, so it is not believed: while the store is away, all
-    start at 0 %, and control puts the stored percents in force once it is back. Beside a program that is being replaced
-    a percent is never above that of its workers, which serve until the new ones do.
+    percents: Mapping[str, float]
+    turns: Mapping[str, StoredTurn] = field(default_factory=dict)
+
+
+def starting(settings: Settings, environ: Mapping[str, str] = os.environ) -> Start:
+    """Return what to start with; a rollout whose group is not named starts at 0 %.
+
+    The percents of a node that shares its store may be of long ago in its file, so they are not believed: while the
+    store is away, all start at 0 %, and control puts the stored percents in force once it is back. Beside a program
+    that is being replaced a percent is never above that of its workers, which serve until the new ones do.
     """
     kept = rollout_file.percents(Path(settings.state))
-    if settings.store is None or all(route.rollout is None for route in settings.routes):
-        return kept
-    percents = read_shared(settings, _percents)
-    if percents is None:
-        return {}
-    if SUCCESSION_VARIABLE not in environ:
-        return percents
-    return {group: min(percent, kept.get(group, 0.0)) for group, percent in percents.items()}
+    if settings.store is None:
+        return Start(kept)
+    found = read_shared(settings, _stored)
+    if found is None or SUCCESSION_VARIABLE not in environ:
+        return found or Start({})
+    return replace(found, percents={group: min(at, kept.get(group, 0.0)) for group, at in found.percents.items()})
 
 
-def _percents(connection: Connection) -> dict[str, float]:
+def _stored(connection: Connection) -> Start:
     from strangler.store.evidence.stored_rollouts import load_positions
 
-    return {group: row.percent for group, row in load_positions(connection).items()}
+    percents = {group: row.percent for group, row in load_positions(connection).items()}
+    return Start(percents, load_turns(connection))
 
 
 def read_shared(settings: Settings, work: Callable[[Connection], _T], wait_s: float = WAIT_S) -> _T | None:
@@ -70,5 +79,8 @@ def read_shared(settings: Settings, work: Callable[[Connection], _T], wait_s: fl
         return found[0]
     place = location_of(settings).place
     why = problems[0] if problems else f"{place} has not responded within {wait_s:g} s"
-    click.echo(f"warning: rollouts start at 0 % until the store is back: {why}", err=True)
+    click.echo(
+        f"warning: rollouts start at 0 % until the store is back, with the kill switch of this node's file: {why}",
+        err=True,
+    )
     return None

@@ -13,14 +13,14 @@ from typing import NoReturn
 import click
 
 from strangler.cli._config import BAD_INPUT, config_option, only_a_file, settings_of
-from strangler.cli._node_name import take_name
-from strangler.cli._shared_start import starting_percents
+from strangler.cli._shared_start import starting
 from strangler.core.first_loads import with_first_loads
 from strangler.core.rollout_percents import with_percents
 from strangler.core.settings import Settings
 from strangler.ipc.messages import encode_settings
 from strangler.ipc.process import how_it_ended
 from strangler.state import retire_file
+from strangler.state.starting_switch import take_turns
 from strangler.state.store_secret import StoreSecretError, store_secret
 from strangler.unnamed_files import unnamed_file, write_file
 
@@ -87,10 +87,15 @@ def _load_and_end(config: Path, settings_fd: int, adapt: Callable[[Settings], Se
     try:
         settings = adapt(settings_of(config, with_certificates=True))
         _check_secret(config, settings)
-        take_name(settings)
+        if settings.store is not None:
+            from strangler.cli._node_name import take_name  # not in the process that stays
+
+            take_name(settings)
         folder = Path(settings.state)
         settings = with_first_loads(settings, retire_file.read(folder), time.time())
-        write_file(settings_fd, encode_settings(with_percents(settings, starting_percents(settings))))
+        start = starting(settings)
+        take_turns(folder, start.turns)
+        write_file(settings_fd, encode_settings(with_percents(settings, start.percents)))
         status = 0
     except SystemExit:
         status = BAD_INPUT

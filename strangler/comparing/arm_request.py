@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from strangler.core.http.head import RawHeaders
 from strangler.core.http.methods import OVERRIDES, SAFE
@@ -146,7 +147,10 @@ _PREFIX = b"x-forwarded-prefix"
 
 def lines_of(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the name and the value of each line of a header section; the name ends at the first colon."""
-    for line in raw.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            yield name, value.strip(b" \t")
+    return iter(_lines(raw))
+
+
+@lru_cache(maxsize=32)  # one comparison needs the same section several times
+def _lines(raw: bytes) -> list[tuple[bytes, bytes]]:
+    parts = [line.partition(b":") for line in raw.split(b"\r\n")]
+    return [(name, value.strip(b" \t")) for name, colon, value in parts if colon]

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Final
 
 from strangler.comparing.arm_request import lines_of
 from strangler.comparing.route import ComparedRoute
@@ -45,6 +46,17 @@ class ComparedPair:
     times: Times | None = None
 
 
+MAX_HERE_BYTES: Final = 4096
+"""The most bytes of two bodies that are compared in the event loop: the way to a thread and back costs as much."""
+
+
+def are_small(*responses: Response) -> bool:
+    """Return whether responses are compared within a millisecond or so. A coded body may have any length."""
+    return sum(len(response.body) for response in responses) <= MAX_HERE_BYTES and not any(
+        response.field_values(b"content-encoding") for response in responses
+    )
+
+
 def times_of(legacy: ArmResponse, candidate: ArmResponse) -> Times | None:
     """Return the times of both; None unless both responded."""
     first, other = legacy.response, candidate.response
@@ -65,7 +77,9 @@ class Comparer:
     is_dry_run: bool = False
 
     async def compare(self, legacy: ArmResponse, candidate: ArmResponse, *, is_baseline: bool = False) -> Comparison:
-        """Compare two responses in the thread. A baseline has legacy on both sides."""
+        """Compare two responses, in the thread unless they are small. A baseline has legacy on both sides."""
+        if are_small(legacy.response, candidate.response):
+            return self.compare_here(legacy, candidate, is_baseline=is_baseline)
         return await asyncio.get_running_loop().run_in_executor(
             self.threads, lambda: self.compare_here(legacy, candidate, is_baseline=is_baseline)
         )

@@ -56,9 +56,9 @@ class UpstreamConnector:
 
         Only the watched names are looked up: a lookup that a connect begins would outlive it when it is given up.
         """
-        names = self._watched()
         if is_literal(host):
             return (host,)
+        names = self._watched()
         if names.addresses(host) == (host,):
             await names.settle(self.settings.timeouts.connect_s)
         return tuple(address for address in names.addresses(host) if address != host)

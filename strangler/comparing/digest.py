@@ -73,6 +73,8 @@ def digest(
     index: IndexState,
     release: str = "",
     source: Source = LIVE,
+    *,
+    is_timeable: bool = False,
 ) -> Finding:
     """Return the finding of a comparison. To be run in a thread: a body of 256 KiB takes tens of milliseconds."""
     captured = pair.captured
@@ -88,6 +90,7 @@ def digest(
             release=release,
             is_partial=comparison.is_cut or comparison.omitted > 0,
             source=source,
+            is_timeable=is_timeable,
         )
     redactor = redactor.within(endpoint)
     kept = redact_differences(comparison.differences, redactor)
@@ -115,6 +118,7 @@ def digest(
         accepted=tuple(_seen(captured.route, endpoint, difference) for difference in accepted),
         is_partial=comparison.is_cut or comparison.omitted > 0,
         source=source,
+        is_timeable=is_timeable,
     )
 
 

@@ -31,6 +31,8 @@ class ComparedRoute:
     rewrite: Rewrite | None
     templates: tuple[Template, ...]
     """The templates that name its endpoints."""
+    last_names: EndpointNames | None = None
+    """The names by the tree that was given last."""
 
     @classmethod
     def of(cls, settings: RouteSettings, key: bytes, values: Literal["shown", "hashed"] = "shown") -> Self:
@@ -53,7 +55,9 @@ class ComparedRoute:
 
     def names(self, tree: TemplateTree | None) -> EndpointNames:
         """Return the names of the route's endpoints. `tree`: that of the ledger, if there is one."""
-        return EndpointNames(self.templates, tree, self.redactor.shape)
+        if self.last_names is None or self.last_names.tree is not tree:
+            self.last_names = EndpointNames(self.templates, tree, self.redactor.shape)
+        return self.last_names
 
     def public_location(self, location: bytes, captured: Captured, url: Url | None) -> bytes:
         """Return a Location of the candidate as its client gets it: rewritten back only if paths are rewritten."""

@@ -35,6 +35,6 @@ def nodes_text(nodes: Sequence[NodeStatus]) -> list[str]:
     ]
     if len(nodes) > 1:
         lines += [f"node '{node.node}' was heard {heard_text(node)}" for node in nodes if is_absent(node)]
-    if nodes and not any(node.leader for node in nodes):
+    if present and not any(node.leader for node in nodes):
         lines.append("no node leads: rollouts hold, and no events are sent")
     return lines

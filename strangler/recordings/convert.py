@@ -41,9 +41,14 @@ class Redaction:
         """Return the redaction by the key of a state folder, if it has one. Raises OSError if it cannot be read."""
         path = None if folder is None else folder / REDACTION_KEY
         key = path.read_bytes() if path is not None and path.exists() else b""
-        is_kept = len(key) == _KEY_BYTES
-        key = key if is_kept else secrets.token_bytes(_KEY_BYTES)
-        return cls(key, is_kept, RecordingRedactor(Redactor.of(key, rules)))
+        if len(key) != _KEY_BYTES:
+            return cls(key := secrets.token_bytes(_KEY_BYTES), False, RecordingRedactor(Redactor.of(key, rules)))
+        return cls.by(key, rules)
+
+    @classmethod
+    def by(cls, key: bytes, rules: Iterable[str] = ()) -> "Redaction":
+        """Return the redaction by a key that is kept."""
+        return cls(key, True, RecordingRedactor(Redactor.of(key, rules)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import structlog
 
@@ -22,6 +23,7 @@ MAX_ADDRESSES = 64
 log = structlog.get_logger()
 
 
+@lru_cache(maxsize=256)
 def is_literal(host: str) -> bool:
     """Return True for an address and for a unix socket: there is nothing to look up."""
     if host.startswith(UNIX):

@@ -12,7 +12,8 @@ from strangler.store.server_locks import CLASS, ServerLock
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS leader (
-    id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, node TEXT NOT NULL, backend INTEGER NOT NULL, beats INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, node TEXT NOT NULL, owner TEXT NOT NULL, backend INTEGER NOT NULL,
+    beats INTEGER NOT NULL
 );
 """
 LOCK: Final = f"{CLASS}, {ServerLock.LEADER.value}"
@@ -26,6 +27,8 @@ class Leader:
     epoch: int
     node: str
     """Its name; empty: it has resigned, or there was none."""
+    owner: str
+    """The id of its state folder."""
     beats: int
     now: float
     """Unix time of the database when this was read."""
@@ -33,13 +36,13 @@ class Leader:
 
 def make_leader(connection: Connection) -> None:
     """Make the row of the leader, if there is none."""
-    connection.execute("INSERT INTO leader VALUES (1, 0, '', 0, 0) ON CONFLICT (id) DO NOTHING")
+    connection.execute("INSERT INTO leader VALUES (1, 0, '', '', 0, 0) ON CONFLICT (id) DO NOTHING")
 
 
 def read_leader(connection: Connection) -> Leader:
     """Return the leader that the database knows."""
     statement = """
-        SELECT epoch, node, beats, CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)
+        SELECT epoch, node, owner, beats, CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)
         FROM leader WHERE id = 1
     """
     return Leader(*connection.execute(statement).fetchone())
@@ -51,13 +54,13 @@ def try_lock(connection: Connection) -> bool:
     return bool(has_lock)
 
 
-def take_lead(connection: Connection, node: str) -> int:
+def take_lead(connection: Connection, node: str, owner: str) -> int:
     """Make this connection, which has the lock, that of the leader; return its epoch."""
     statement = """
-        UPDATE leader SET epoch = epoch + 1, node = ?, backend = pg_backend_pid(), beats = beats + 1 WHERE id = 1
-        RETURNING epoch
+        UPDATE leader SET epoch = epoch + 1, node = ?, owner = ?, backend = pg_backend_pid(), beats = beats + 1
+        WHERE id = 1 RETURNING epoch
     """
-    (epoch,) = connection.execute(statement, (node,)).fetchone()
+    (epoch,) = connection.execute(statement, (node, owner)).fetchone()
     return int(epoch)
 
 

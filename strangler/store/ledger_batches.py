@@ -25,7 +25,7 @@ MAX_WAITING_BYTES: Final = 64 << 20
 MAX_TAKEN: Final = 200
 """The batches that the leader takes at once."""
 MAX_TAKEN_BYTES: Final = 512 << 10
-"""The bytes that it takes at once, but for a single batch: they are counted in half a second."""
+"""The bytes that it takes at once at most, but for a single batch: they are counted in half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ def put_batches(connection: Connection, node: str, at: float, batches: Iterable[
     return True
 
 
-def first_batches(connection: Connection) -> list[StoredBatch]:
-    """Return the batches that have waited longest, in order: some, and not too large together."""
+def first_batches(connection: Connection, most_bytes: int = MAX_TAKEN_BYTES) -> list[StoredBatch]:
+    """Return the batches that have waited longest, in order: some, of `most_bytes` together, but one at least."""
     sizes = connection.execute(
         "SELECT id, LENGTH(content) FROM ledger_batches ORDER BY id LIMIT ?", (MAX_TAKEN,)
     ).fetchall()
     last, total = None, 0
     for batch, size in sizes:
         total += size
-        if last is not None and total > MAX_TAKEN_BYTES:
+        if last is not None and total > most_bytes:
             break
         last = batch
     if last is None:

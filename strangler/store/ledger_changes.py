@@ -59,6 +59,16 @@ def read_saves(connection: Connection) -> Saves:
     return Saves() if row is None else msgspec.json.decode(row[0], type=Saves)
 
 
+def lock_saves(connection: Connection) -> Saves:
+    """Return the facts about the saves so far. Nothing else saves the ledger until this transaction has ended."""
+    row = connection.execute(
+        """INSERT INTO ledger_meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = ledger_meta.content
+        RETURNING content""",
+        (_SAVES, msgspec.json.encode(Saves())),
+    ).fetchone()
+    return msgspec.json.decode(row[0], type=Saves)
+
+
 def note_save(connection: Connection, unsaved: Unsaved, saves: Saves) -> Saves:
     """Note a save in its transaction, after that of `saves`, and return the facts after it."""
     number, forgotten = saves.number + 1, saves.forgotten

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from strangler.cli._shared_start import starting_percents
+from strangler.cli._shared_start import starting
 from strangler.core.rollout.position import Position
 from strangler.core.settings import Settings
 from strangler.ipc.start import SUCCESSION_VARIABLE
@@ -17,6 +17,7 @@ from strangler.store.evidence import stored_rollouts
 from strangler.store.evidence.access import location_of
 from strangler.store.evidence.stored_rollouts import StoredPosition
 from strangler.store.schema.opening import writer
+from strangler.store.stored_kill_switch import StoredTurn, save_next
 from tests.control.rollout.proxies import rolled
 from tests.factories import route, settings
 from tests.store.postgres import PostgresServer, running_server
@@ -44,11 +45,11 @@ def _node(url: str | None, folder: Path) -> Settings:
 
 
 def test_a_node_alone_starts_with_the_percents_of_its_file(tmp_path: Path) -> None:
-    assert starting_percents(_node(None, tmp_path)) == {"orders": 50}
+    assert starting(_node(None, tmp_path)).percents == {"orders": 50}
 
 
 def test_a_node_of_several_starts_with_the_stored_percents(shared: Settings) -> None:
-    assert starting_percents(shared, {}) == {"orders": 25}
+    assert starting(shared, {}).percents == {"orders": 25}
 
 
 @pytest.mark.parametrize(("kept", "percent"), [(50.0, 25.0), (5.0, 5.0)])
@@ -56,12 +57,12 @@ def test_beside_a_program_that_is_replaced_no_percent_is_above_its_own(
     shared: Settings, kept: float, percent: float
 ) -> None:
     rollout_file.write(Path(shared.state), {"orders": KeptPercent(kept, 9)})
-    assert starting_percents(shared, {SUCCESSION_VARIABLE: "{}"}) == {"orders": percent}
+    assert starting(shared, {SUCCESSION_VARIABLE: "{}"}).percents == {"orders": percent}
 
 
-def test_without_a_rollout_the_store_is_not_read(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_reached_leaves_the_routes_as_they_are(tmp_path: Path) -> None:
     nobody = settings((route("orders"),), state=str(tmp_path), store="postgresql://nobody@127.0.0.1:1/nothing")
-    assert starting_percents(nobody, {}) == {}
+    assert starting(nobody, {}).percents == {}
 
 
 def test_a_store_that_is_away_or_does_not_respond_means_0_percent_within_2_seconds(
@@ -70,21 +71,28 @@ def test_a_store_that_is_away_or_does_not_respond_means_0_percent_within_2_secon
     server.send(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        assert starting_percents(shared, {}) == {}
+        assert starting(shared, {}).percents == {}
         assert time.monotonic() - began < 4  # 2 s on a machine that does nothing else
     finally:
         server.send(signal.SIGCONT)
     assert "rollouts start at 0 % until the store is back" in capsys.readouterr().err
     server.stop()
     try:
-        assert starting_percents(shared, {}) == {}
+        assert starting(shared, {}).percents == {}
     finally:
         server.start()
-    assert starting_percents(shared, {}) == {"orders": 25}
+    assert starting(shared, {}).percents == {"orders": 25}
 
 
 def test_an_empty_store_means_0_percent(server: PostgresServer, tmp_path: Path) -> None:
     with server.connect() as connection:
         connection.execute("CREATE DATABASE empty")
     rollout_file.write(tmp_path, {"orders": KeptPercent(50.0, 3)})
-    assert starting_percents(settings((rolled(),), state=str(tmp_path), store=server.url("empty")), {}) == {}
+    assert starting(settings((rolled(),), state=str(tmp_path), store=server.url("empty")), {}).percents == {}
+
+
+def test_the_turns_of_the_kill_switch_are_read_too(shared: Settings) -> None:
+    turn = StoredTurn(True, "nonsense", 1_795_000_000.0, "other", "ana")
+    with writer(location_of(shared)) as connection:
+        save_next(connection, "orders", turn)
+    assert starting(shared, {}).turns == {"orders": turn}

@@ -98,10 +98,15 @@ class Node(Proxy):
         """Where it listens since it was last started."""
         return self._port
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that runs it."""
+        settings = [f"{name}={value}" for name, value in self._environ.items()]
+        return ("env", *settings, sys.executable, "-m", "strangler", "serve")
+
     async def serve(self, ready: bool = True) -> None:
         """Start it, and wait until it is ready to serve."""
-        settings = [f"{name}={value}" for name, value in self._environ.items()]
-        await self.start("env", *settings, sys.executable, "-m", "strangler", "serve", ready=False)
+        await self.start(*self.command, ready=False)
         await until(self._is_listening, f"node {self.name} listens")
         if ready:
             await until(self.is_ready, f"node {self.name} is ready")

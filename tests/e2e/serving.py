@@ -148,9 +148,9 @@ class Proxy:
         return psutil.Process(self.pid).children(recursive=True)
 
     async def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait up to half a minute until a condition, or an awaitable one, holds; what it gave."""
+        """Wait up to one and a half minutes until a condition, or an awaitable one, holds; what it gave."""
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while True:
                     found = condition()
                     found = await found if asyncio.iscoroutine(found) else found

@@ -18,6 +18,7 @@ _NO_LEDGER = "There is no ledger: routes.yaml has `ledger: false`."
 _LEDGER_ERRORS: Final = {
     400: "The body is not valid, or nothing can be changed as it says.",
     404: _NO_LEDGER,
+    503: "No node of a fleet has made the change in time; what became of it stands there.",
     507: "The store cannot be written; the change is stored once it can be.",
 }
 
@@ -232,7 +233,9 @@ OPERATIONS: Final = (
             400: _BODY,
             404: f"{_NO_ROLLOUT} Or there is no such command.",
             409: "The command is not possible now: the text says which ones are.",
-            507: "The store cannot be written; nothing was changed. `pause` and `back` are followed without it.",
+            503: "No node leads at the moment: it was withdrawn, and will not be followed; the text says so.",
+            507: "The store cannot be written; nothing was changed. `pause` and `back` are followed without it, by the"
+            " node alone if others share the store.",
         },
     ),
     Operation(

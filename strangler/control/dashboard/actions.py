@@ -5,7 +5,6 @@ All of them are audited.
 """
 
 import asyncio
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -193,7 +192,7 @@ def _review(form: Mapping[str, str]) -> Review:
 async def _mark(state: Control, rows: Sequence[SignatureRow], found: Review, actor: str) -> Done:
     names = [row.id for row in rows]
     try:
-        marked = await state.store.call(lambda connection: mark(connection, names, found, actor, time.time()))
+        marked = await state.store.call(lambda connection: mark(connection, names, found, actor, state.evidence.now()))
     except StoreError as error:
         raise ActionError(507, f"The store cannot be written: {error}.") from error
     if marked.unknown:

@@ -18,6 +18,7 @@ from strangler.control.dashboard.rollout_pages import Rollouts, rollout_content
 from strangler.control.history import HistoryState
 from strangler.control.reload import ReloadState, read_text
 from strangler.control.rollout.approval_links import ApprovalLinks
+from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.core.compare import Severity
 from strangler.core.documents import StatusDocument
 from strangler.core.routing.explain import explain
@@ -63,6 +64,8 @@ class Control(Protocol):
     def rollouts(self) -> Rollouts: ...
     @property
     def approvals(self) -> ApprovalLinks: ...
+    @property
+    def evidence(self) -> EvidenceActions: ...
     def status(self) -> StatusDocument: ...
     async def snapshot(self) -> Snapshot: ...
     async def turn_kill_switch(

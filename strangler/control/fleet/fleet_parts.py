@@ -55,7 +55,8 @@ def assemble_fleet(url: str | None, own: OwnNode, store: Store) -> FleetParts:
 
     clock, feed = StoreClock(), ChangeFeed()
     nodes = KnownNodes(own.name, node_id(own.folder), own.run, own.requests)
-    leadership, reader = SharedLeadership(url, own.name, clock), FeedReader(url, feed, nodes)
+    leadership = SharedLeadership(url, own.name, clock, owner=nodes.owner)
+    reader = FeedReader(url, feed, nodes)
 
     def problem() -> str | None:
         return store.problem or (reader.problem if leadership.problem is not None else None)

@@ -49,10 +49,10 @@ class FollowingLedger:
         """Load what has changed in the next step, however short the last load is ago."""
         self._load_at = float("-inf")
 
-    async def put(self, held: HeldBatches, span: WatchedSpan | None) -> list[tuple[str, int]]:
+    async def put(self, held: HeldBatches, span: WatchedSpan | None, *, is_last: bool = False) -> list[tuple[str, int]]:
         """Put batches that are held into the store, and the time that was watched. Return which batches are stored.
         Raises StoreError; nothing is known then."""
-        is_span_due = span is not None and time.monotonic() >= self._note_at
+        is_span_due = span is not None and (is_last or time.monotonic() >= self._note_at)
         chosen, puts = _chosen(held.all(), self._node, self._clock.ahead_s)
         if not puts and not is_span_due:
             return []

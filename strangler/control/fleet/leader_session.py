@@ -59,9 +59,13 @@ class _Sight:
 
 
 class LeaderSession:
-    """Holds the lock of the leader or waits for it. `monotonic` returns seconds that nobody sets."""
+    """Holds the lock of the leader or waits for it.
 
-    def __init__(self, url: str, node: str, monotonic: Callable[[], float]) -> None:
+    `owner` is the id of this node's state folder, which one process at a time uses. `monotonic` returns seconds that
+    nobody sets.
+    """
+
+    def __init__(self, url: str, node: str, owner: str, monotonic: Callable[[], float]) -> None:
         self.epoch = 0
         """The epoch that this connection leads in; 0 if it does not."""
         self.confirmed = float("-inf")
@@ -71,6 +75,7 @@ class LeaderSession:
         self.leader: str | None = None
         """The name of the node that leads, as far as the database knows."""
         self._node = node
+        self._owner = owner
         self._monotonic = monotonic
         self._own = OwnConnection(url, f"{node} leader", _prepare)
         self._has_lock = False
@@ -143,7 +148,8 @@ class LeaderSession:
         silent_s = self._silence(leader, read_at)
         self.leader = leader.node if leader.node and silent_s < REAP_S else None
         if self._has_lock:
-            if leader.node in ("", self._node) or silent_s >= WAIT_S:  # a former process of this node has ended
+            is_former = leader.owner == self._owner  # a process of this node, which has ended
+            if not leader.node or is_former or silent_s >= WAIT_S:
                 self._lead(connection)
         elif silent_s >= REAP_S and end_silent(connection, leader):
             log.warning("leader.ended", node=leader.node, silent_s=round(silent_s, 1))
@@ -158,7 +164,7 @@ class LeaderSession:
 
     def _lead(self, connection: Connection) -> None:
         sent = self._monotonic()
-        self.epoch = take_lead(connection, self._node)
+        self.epoch = take_lead(connection, self._node, self._owner)
         self.confirmed, self.leader = sent, self._node
 
     # 2. From any thread

@@ -1,7 +1,8 @@
 """The ledger at the node that leads: it counts what all nodes have counted, and stores it with each batch's number.
 
 A step reads what waits in the store, counts it in memory, and stores the ledger in one transaction, in which all that
-was counted goes from where it waits. A transaction that fails may be repeated: numbers tell what was counted.
+was counted goes from where it waits. After one that fails, the stored ledger is read again, and all is counted anew:
+the numbers of batches tell what that ledger has, also where the transaction was committed and nobody knows.
 """
 
 from collections.abc import Generator, Sequence
@@ -13,7 +14,7 @@ import msgspec
 import structlog
 
 from strangler.control.fleet.following_ledger import at_the_store, worker_name
-from strangler.control.fleet.leadership import Leadership, NotLeaderError
+from strangler.control.fleet.leadership import Leadership
 from strangler.control.fleet.ledger_requests import KIND, LATE_S, LedgerOrder, LedgerResponse
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.ledger_counting import HeldBatches, counting_steps
@@ -27,8 +28,8 @@ from strangler.ledger.ledger_state import LedgerState
 from strangler.ledger.steps import with_pauses
 from strangler.store import ledger_batches, requests, stored_ledger
 from strangler.store.connection import Connection
-from strangler.store.ledger_batches import StoredBatch, WatchedSpan
-from strangler.store.ledger_changes import Saves, note_save
+from strangler.store.ledger_batches import MAX_TAKEN_BYTES, StoredBatch, WatchedSpan
+from strangler.store.ledger_changes import Saves, lock_saves, note_save
 from strangler.store.requests import Request
 from strangler.store.store import Store, StoreError
 from strangler.store.stored_ledger import Unsaved
@@ -43,8 +44,8 @@ KEEP_WATCHED_S: Final = 300.0
 log = structlog.get_logger()
 
 
-class WithdrawnError(Exception):
-    """A node has withdrawn a request that was carried out in memory: the stored ledger has to be read again."""
+class OutdatedError(Exception):
+    """The ledger in memory is not the stored one, which has to be read again; counting begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +97,35 @@ class LeadingLedger:
         self._house = Housekeeping()
 
     async def step(
-        self, ledger: LedgerSettings | None, held: HeldBatches, span: WatchedSpan | None, *, is_last: bool = False
+        self,
+        ledger: LedgerSettings | None,
+        held: HeldBatches,
+        span: WatchedSpan | None,
+        *,
+        most_bytes: int = MAX_TAKEN_BYTES,
+        is_last: bool = False,
     ) -> list[tuple[str, int]]:
         """Count what waits, and return the batches of this node's workers that are stored. Without a ledger, what other
-        nodes have counted waits on.
+        nodes have counted waits on. `most_bytes`: how much of that is taken at once.
 
-        Raises StoreError and DatabaseError: what was counted is counted again then, once. Raises WithdrawnError.
+        Raises DatabaseError if nothing can be read, and OutdatedError.
         """
         now = self._clock.now()
         is_slow_due = is_last or not 0 <= now - self._slow_saved < SAVE_SLOW_EVERY_S
         inbox = await self._store.read(
-            partial(_read_inbox, node=self._node, with_calls=ledger is not None, with_watched=is_slow_due)
+            partial(
+                _read_inbox,
+                node=self._node,
+                most_bytes=0 if ledger is None else most_bytes,
+                with_watched=is_slow_due,
+            )
         )
         counted: list[tuple[str, int]] = []
         if ledger is not None:
             for stored in inbox.batches:
                 await self._count_stored(stored, ledger)
             if not inbox.is_rest_own:
-                counted = await self._count_held(held, ledger)
+                counted = await self._count_held(held, ledger, MAX_SUMS * most_bytes // MAX_TAKEN_BYTES)
             self._house.keep(self.state, ledger, now)
         responses = [(each.name, await self._carried_out(each, ledger)) for each in inbox.requests]
         for each in (*inbox.watched, *(() if span is None else (span,))):
@@ -140,13 +152,13 @@ class LeadingLedger:
             return
         await with_pauses(self._counting(stored.instance, batch, ledger))
 
-    async def _count_held(self, held: HeldBatches, ledger: LedgerSettings) -> list[tuple[str, int]]:
-        """Count batches of this node's workers, and return which."""
+    async def _count_held(self, held: HeldBatches, ledger: LedgerSettings, most_sums: int) -> list[tuple[str, int]]:
+        """Count batches of this node's workers, of so many sums together but one at least, and return which."""
         counted: list[tuple[str, int]] = []
         sums = 0
         for instance, batch in held.all():
             sums += len(batch.sums)
-            if counted and sums > MAX_SUMS:
+            if counted and sums > most_sums:
                 break
             corrected = at_the_store(batch, self._clock.ahead_s)
             await with_pauses(self._counting(worker_name(self._node, instance), corrected, ledger))
@@ -178,41 +190,37 @@ class LeadingLedger:
         return LedgerResponse(refused="the leader knows no such request; run one version on all nodes")
 
     async def _save(self, unsaved: Unsaved, effect: _Effect) -> None:
-        is_whole = False
+        """Store the ledger. Raises OutdatedError; it may be stored nevertheless, if the connection was lost."""
+        if self._leadership.epoch != self.epoch:
+            raise OutdatedError("this node led no longer when it had counted")
         try:
-            if self._leadership.epoch != self.epoch:
-                raise NotLeaderError("this node led no longer when it had counted; what it counted is counted again")
             saves = await self._leadership.call(partial(_save, unsaved=unsaved, effect=effect, saves=self._saves))
-            is_whole = saves is not None
-        finally:
-            if not is_whole:
-                stored_ledger.put_back(self.state, unsaved)
-        if saves is None:
-            stored_ledger.put_all_back(self.state)
-            raise StoreError("the store has lost the ledger; all of it is stored again")
+        except StoreError as error:
+            raise OutdatedError(str(error)) from error
         stored_ledger.confirm(self.state, unsaved)
         self._saves = saves
 
 
-def _read_inbox(connection: Connection, node: str, with_calls: bool, with_watched: bool) -> _Inbox:
-    batches = ledger_batches.first_batches(connection) if with_calls else []
+def _read_inbox(connection: Connection, node: str, most_bytes: int, with_watched: bool) -> _Inbox:
+    batches = ledger_batches.first_batches(connection, most_bytes) if most_bytes else []
     last = batches[-1].id if batches else 0
     return _Inbox(
         batches,
-        with_calls and ledger_batches.has_later(connection, node, last),
+        most_bytes > 0 and ledger_batches.has_later(connection, node, last),
         requests.waiting_requests(connection, KIND, MAX_REQUESTS),
         ledger_batches.watched(connection) if with_watched else [],
     )
 
 
-def _save(connection: Connection, unsaved: Unsaved, effect: _Effect, saves: Saves) -> Saves | None:
-    """Store the ledger with the effect of a step, and return the facts about the saves. Return None if the store has
-    lost what was saved before; raises WithdrawnError. Nothing is stored then."""
+def _save(connection: Connection, unsaved: Unsaved, effect: _Effect, saves: Saves) -> Saves:
+    """Store the ledger with the effect of a step, and return the facts about the saves. Raises OutdatedError if a
+    request was withdrawn, or a command has saved meanwhile, or the store was replaced; nothing is stored then."""
+    if lock_saves(connection).number != saves.number:
+        raise OutdatedError("the store has another ledger")
     for name, _ in effect.responses:
         if not requests.withdraw(connection, KIND, name):
-            raise WithdrawnError(name)
-    if not stored_ledger.save(connection, unsaved):
-        return None
+            raise OutdatedError(f"{name} was withdrawn")
+    stored_ledger.save(connection, unsaved)
     after = note_save(connection, unsaved, saves)
     ledger_batches.drop_batches(connection, effect.batches)
     ledger_batches.drop_watched(connection, effect.ended)

@@ -29,16 +29,24 @@ _T = TypeVar("_T")
 class SharedLeadership:
     """Leads while it holds the lock and its beats are confirmed. `clock` is set at each beat, whether it leads or not.
 
-    The loop starts each beat: a process whose loop stands still does not lead.
+    The loop starts each beat: a process whose loop stands still does not lead. `owner` is the id of this node's state
+    folder; None: no other node has its name.
     """
 
-    def __init__(self, url: str, node: str, clock: StoreClock, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        node: str,
+        clock: StoreClock,
+        monotonic: Callable[[], float] = time.monotonic,
+        owner: str | None = None,
+    ) -> None:
         self.problem: str | None = None
         """Why the database cannot be reached."""
         self._node = node
         self._clock = clock
         self._monotonic = monotonic
-        self._session = LeaderSession(url, node, monotonic)
+        self._session = LeaderSession(url, node, owner or node, monotonic)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="leader")
         self._followers: list[Callable[[bool], object]] = []
         self._epoch = 0

@@ -6,12 +6,13 @@ a node that begins or ends to lead loses none, and the number of a batch tells t
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from strangler.control.fleet.following_ledger import FollowingLedger
 from strangler.control.fleet.leadership import Leadership
-from strangler.control.fleet.leading_ledger import LeadingLedger, WithdrawnError
+from strangler.control.fleet.leading_ledger import LeadingLedger, OutdatedError
 from strangler.control.fleet.ledger_requests import CHANGE_WAIT_S, IMPORT_WAIT_S, LedgerOrder, LedgerRequests
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.ledger_counting import HeldBatches
@@ -22,9 +23,11 @@ from strangler.core.settings import Settings
 from strangler.ipc.messages import LedgerBatch
 from strangler.ledger.ledger_state import LedgerState
 from strangler.store.errors import DatabaseError
-from strangler.store.ledger_batches import WatchedSpan
+from strangler.store.ledger_batches import MAX_TAKEN_BYTES, WatchedSpan
 from strangler.store.ledger_changes import load_changes
 from strangler.store.store import Store, StoreError
+
+MIN_TAKEN_BYTES: Final = 8 << 10
 
 log = structlog.get_logger()
 
@@ -55,6 +58,8 @@ class SharedLedger:
         self._span: WatchedSpan | None = None
         """The time up to now in which this node has watched all calls."""
         self._read_problem: str | None = None
+        self._most_bytes = MAX_TAKEN_BYTES
+        """How much of what waits is counted at once: less after a transaction that has failed, as by a slow server."""
         self._stepping: asyncio.Future[None] | None = None
         self._lock = asyncio.Lock()
 
@@ -158,12 +163,14 @@ class SharedLedger:
                 if self._node.leadership.holds:
                     await self._lead(is_last)
                 else:
-                    await self._follow_leader()
+                    await self._follow_leader(is_last)
                 self._read_problem = None
             except StoreError:  # in the status already, or another node leads
                 pass
-            except WithdrawnError:
+            except OutdatedError as error:
+                log.warning("ledger.read_again", reason=str(error))
                 self._end_leading()
+                self._most_bytes = max(MIN_TAKEN_BYTES, self._most_bytes // 2)
             except DatabaseError as error:
                 if self._read_problem != str(error):
                     log.warning("ledger.unread", reason=str(error))
@@ -173,7 +180,10 @@ class SharedLedger:
         node = self._node
         if self._leading is None or self._leading.epoch != node.leadership.epoch:
             self._leading = await self._begin_to_lead()
-        stored = await self._leading.step(self._settings.ledger, self._held, self._span, is_last=is_last)
+        stored = await self._leading.step(
+            self._settings.ledger, self._held, self._span, most_bytes=self._most_bytes, is_last=is_last
+        )
+        self._most_bytes = min(MAX_TAKEN_BYTES, 2 * self._most_bytes)
         self._acknowledge(stored)
 
     async def _begin_to_lead(self) -> LeadingLedger:
@@ -186,11 +196,11 @@ class SharedLedger:
             state.adopt(self._settings, node.clock.now())
         return LeadingLedger(node.store, node.leadership, node.clock, node.name, epoch, state, saves)
 
-    async def _follow_leader(self) -> None:
+    async def _follow_leader(self, is_last: bool) -> None:
         node = self._node
         self._end_leading()
         if node.clock.is_set:
-            self._acknowledge(await self._following.put(self._held, self._span))
+            self._acknowledge(await self._following.put(self._held, self._span, is_last=is_last))
         if self._settings.ledger is not None:
             await self._following.load()
 

@@ -75,11 +75,9 @@ def lead(
     for climb in climbs.values():
         _advance(climb, view, held, led)
     gone = () if held else sorted(rows.keys() - climbs.keys())
-    _save(connection, publisher, rows, climbs, held, gone, led)
     if view.prunes:
         requests.prune(connection, view.now)
-    if led.has_moved:
-        announce(connection, Topic.ROLLOUTS)
+    _save(connection, publisher, rows, climbs, held, gone, led)
     return led
 
 
@@ -158,6 +156,8 @@ def _save(
     if not positions and not gone:
         return
     led.has_moved |= bool(gone)
+    if led.has_moved:
+        announce(connection, Topic.ROLLOUTS)
     unsaved = [(group, climbs[group].unsaved) for group in positions]
     write_rollouts(publisher, positions, unsaved, gone, connection)
     led.events += [event for _, each in unsaved for event in each.events]

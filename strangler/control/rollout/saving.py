@@ -105,7 +105,7 @@ def write_rollouts(
 ) -> None:
     """Write positions, what belongs to each group, and which groups are `gone`, in the caller's transaction."""
     stored_rollouts.save(connection, positions, [(group, move) for group, each in unsaved for move in each.moves], gone)
-    publisher.insert(connection, [event for _, each in unsaved for event in each.events])
     for _, each in unsaved:
         for audit in each.audits:
             write_audit(connection, audit.at, audit.actor, audit.what, audit.route, audit.why, audit.detail)
+    publisher.insert(connection, [event for _, each in unsaved for event in each.events])  # last: it takes turns

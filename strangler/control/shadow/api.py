@@ -11,6 +11,7 @@ from aiohttp import web
 
 from strangler.config.edit import unknown_route
 from strangler.control.responses import json_response, named, problem, read_body
+from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.core.compare import Severity
 from strangler.core.documents import MAX_TEXT as MAX_TEXT
 from strangler.core.documents import (
@@ -72,6 +73,8 @@ class Control(Protocol):
     def store(self) -> Store: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def evidence(self) -> EvidenceActions: ...
     async def resume_shadows(self, route: str, actor: str, why: str) -> bool: ...
 
 
@@ -157,7 +160,8 @@ class ShadowApi:
         return await self._mark(request, body.ids, body)
 
     async def _mark(self, request: web.Request, names: list[str], body: ReviewRequest) -> web.Response:
-        review, actor, now = Review(body.state, body.owner, body.why, body.until), named(request, body.who), time.time()
+        review, actor = Review(body.state, body.owner, body.why, body.until), named(request, body.who)
+        now = self._of(request).evidence.now()
         try:
             marked = await self._of(request).store.call(lambda connection: mark(connection, names, review, actor, now))
         except StoreError as error:

@@ -41,7 +41,8 @@ class CapturedArms:
 
     def __post_init__(self) -> None:
         self.endpoint = endpoint_of(self.captured, self.route.names(self.tree))
-        self.rules = self.route.endpoint_rules.of(self.endpoint, request_of(self.captured))
+        rules = self.route.endpoint_rules
+        self.rules = rules.of(self.endpoint, request_of(self.captured) if rules.depend_on_requests else "")
 
     @property
     def is_safe(self) -> bool:

@@ -19,6 +19,7 @@ from strangler.store.evidence.queries import rules_of
 from strangler.store.evidence.replayed import audit_replay
 from strangler.store.evidence.resets import load_resets, releases_since, since_resets
 from strangler.store.evidence.retention import drop_evidence, prune, set_aside
+from strangler.store.evidence.rule_uses import add_rule_uses
 from strangler.store.evidence.stopped_routes import Stop, StopChange, settle_changes, store_changes, store_stop
 from strangler.store.evidence.stored_releases import Release, save_releases
 from strangler.store.evidence.turn import take_turn
@@ -104,6 +105,8 @@ class BatchWriter:
         self._journal = Journal(folder)
         self._journaled: set[str] = set()
         """Findings whose lines are in the journal, but whose batch the database has not committed."""
+        self._reported: dict[str, RuleReport] = {}
+        """The uses of rules that are stored."""
         self._indexed: Connection | None = None
         self._tried: dict[tuple[bool, int], Written] = {}
         """The outcomes of batches whose commit is in doubt; by whether it is of a replay, and number."""
@@ -120,7 +123,7 @@ class BatchWriter:
         releases = self._store_releases(connection, batch)
         store_findings(connection, self._index, batch.findings, now)
         changes = self._store_stops(connection, batch)
-        store_rules(connection, batch.rules)
+        self._store_rules(connection, batch)
         if batch.replay is not None:
             audit_replay(connection, batch.replay.run, batch.replay.actor, now)
         if batch.is_prune_due:
@@ -155,6 +158,7 @@ class BatchWriter:
         self._index.commit()
         self._tried.pop(batch.key, None)
         self._journaled.difference_update(finding.id for finding in batch.findings)
+        self._reported |= batch.rules
 
     def _follow(self, connection: Connection) -> None:
         """Load the index again, and store the stops in force, if the database may be another one.
@@ -189,6 +193,12 @@ class BatchWriter:
         if found.changes:
             announce(connection, Topic.RELEASES)
         return found
+
+    def _store_rules(self, connection: Connection, batch: Batch) -> None:
+        if self._sender is None:
+            store_rules(connection, batch.rules)
+        else:
+            add_rule_uses(connection, batch.rules, self._reported)
 
     def _store_stops(self, connection: Connection, batch: Batch) -> list[StopChange]:
         """Store the changes of stops. Return those that an event is about."""

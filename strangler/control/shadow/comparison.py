@@ -145,13 +145,23 @@ class ShadowComparison:
         if comparison.outcome is not Outcome.NOT_COMPARABLE:
             route.uses.record(comparison.rules_used, self.arms.rules.indices)
         this_pair, index = self._pair_of(pair), self.index
-        finding = await asyncio.get_running_loop().run_in_executor(
-            self.threads,
-            lambda: digest(
-                this_pair, self.arms.endpoint, comparison, pair.baseline, pair.times, route.redactor, index, release
-            ),
-        )
-        return replace(finding, is_timeable=self.is_timeable)
+
+        def digested() -> Finding:
+            return digest(
+                this_pair,
+                self.arms.endpoint,
+                comparison,
+                pair.baseline,
+                pair.times,
+                route.redactor,
+                index,
+                release,
+                is_timeable=self.is_timeable,
+            )
+
+        if comparison.outcome is Outcome.MATCH and pair.baseline is None:  # nothing has to be redacted
+            return digested()
+        return await asyncio.get_running_loop().run_in_executor(self.threads, digested)
 
     def _pair_of(self, pair: ComparedPair) -> Pair:
         captured, size = self.arms.captured, self.arms.captured.response.size

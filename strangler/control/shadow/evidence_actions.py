@@ -31,6 +31,10 @@ class EvidenceActions:
         self._held = held
         self._now = now
 
+    def now(self) -> float:
+        """Return Unix time, as all nodes of the store have it."""
+        return self._now()
+
     def is_set_aside(self, route: str, name: str) -> bool:
         """Return whether this is the name of evidence that was set aside."""
         return self._releases.is_set_aside(route, name)

@@ -117,7 +117,7 @@ class ShadowRoute(ComparedRoute):
         free = max(0, min(places - self.first, OPEN_PER_PLACE * places - self.open))
         now = time.monotonic()
         resting = {name for name, upstream in upstreams.items() if upstream.breaker.refuses(now)}
-        if all(resting & self.upstreams_of(arm) for arm in self.other_arms()):
+        if resting and all(resting & self.upstreams_of(arm) for arm in self.other_arms()):
             return min(1, free), "breaker"
         return free, "full"
 

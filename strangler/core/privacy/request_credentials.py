@@ -1,5 +1,7 @@
 """Requests with credentials: sent twice, they could change what an arm keeps of the caller."""
 
+from functools import lru_cache
+
 from strangler.core.http.head import RawHeaders
 from strangler.core.privacy.secrets import is_secret_name
 
@@ -22,7 +24,20 @@ def has_credentials(headers: RawHeaders, target: bytes) -> bool:
     return any(map(_is_secret, (name for name, _ in headers))) or _has_secret_parameter(target) or _has_userinfo(target)
 
 
+_MAX_REMEMBERED = 64
+"""The longest name that is remembered: clients send the same ones again and again."""
+
+
 def _is_secret(name: bytes) -> bool:
+    return _is_known_secret(name) if len(name) <= _MAX_REMEMBERED else _is_secret_field(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_known_secret(name: bytes) -> bool:
+    return _is_secret_field(name)
+
+
+def _is_secret_field(name: bytes) -> bool:
     lower = name.lower().replace(b"_", b"-")
     return lower in _HEADERS or lower.startswith(b"x-amzn-oidc-") or is_secret_name(name.decode("latin-1"))
 

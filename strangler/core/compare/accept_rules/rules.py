@@ -43,6 +43,11 @@ class EndpointRules:
         self._has_endpoints = any(rule.endpoint is not None for rule in rules.accept)
         self._by_endpoint: dict[str, tuple[CompareRules, tuple[Accept, ...]]] = {}
 
+    @property
+    def depend_on_requests(self) -> bool:
+        """Whether `of` looks at the request."""
+        return self._has_endpoints
+
     def of(self, endpoint: str, request: str) -> CompareRules:
         """Return the rules for `POST /api/orders/{}`, and those for the part of it that has the request.
 

@@ -8,7 +8,7 @@ must not become one by that.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
 
@@ -16,6 +16,8 @@ from strangler.core.compare.model.templates import OVERFLOW, REST, Template, cov
 from strangler.core.ledger.first_template import MAX_SEGMENTS, escaped, first_template
 
 _SLASHES = re.compile(rb"/+")
+_MAX_REMEMBERED = 1000
+_MAX_REMEMBERED_CHARS = 200
 _MAX_ROUNDS = MAX_SEGMENTS + 2
 """Each round folds a segment or is the last one."""
 
@@ -40,6 +42,9 @@ class EndpointNames:
     templates: Sequence[Template] = ()
     tree: TemplateTree | None = None
     hide: Callable[[str], str] = _as_it_is
+    _present: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Present names by those that the form of a path and the route give it, as long as the tree stays the same."""
+    _revision: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
 
     def of(self, path: bytes) -> str:
         """Return the name of a raw request path: `/api/orders/7/lines` -> `/api/orders/{}/lines`."""
@@ -48,7 +53,19 @@ class EndpointNames:
             first = first_template(path)
         if not first.startswith("/"):  # `*`
             return first
-        return self.now(self.hide(self._by_route(raw_segments(path), first)))
+        return self._remembered(self._by_route(raw_segments(path), first))
+
+    def _remembered(self, name: str) -> str:
+        revision = 0 if self.tree is None else self.tree.revision
+        if self._revision[0] != revision or len(self._present) >= _MAX_REMEMBERED:
+            self._revision[0] = revision
+            self._present.clear()
+        found = self._present.get(name)
+        if found is None:
+            found = self.now(self.hide(name))
+            if len(name) <= _MAX_REMEMBERED_CHARS:
+                self._present[name] = found
+        return found
 
     def now(self, name: str) -> str:
         """Return the present name of an endpoint that once had this name.

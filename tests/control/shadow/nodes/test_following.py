@@ -11,6 +11,8 @@ import pytest
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.shadow.following import FOLLOW_EVERY_S
 from strangler.core.compare import Response
+from strangler.core.settings import AcceptRule
+from strangler.store.evidence.reading import rule_reports
 from strangler.store.evidence.stopped_routes import load_stops
 from tests.control.fleet.database import Server
 from tests.control.shadow.nodes.node import Node, node, until
@@ -197,3 +199,18 @@ async def test_a_clock_that_is_an_hour_off_changes_nothing(postgres: Server, dat
         assert b.rig.count("strangler_shadow_dropped_total", "orders", "reset") == 0
         ((found, count),) = await a.rows("SELECT hour, count FROM pairs")
         assert (found - hour in (0, 1), count) == (True, 1)
+
+
+async def test_the_uses_of_rules_add_up(postgres: Server, database: str, tmp_path: Path) -> None:
+    rules = replace(ORDERS.compare, accept=(AcceptRule(path="$.total"), AcceptRule(path="$.note")))
+    in_force = settings(routes=[replace(ORDERS, compare=rules)])
+    async with (
+        node(postgres.url(database), "a", tmp_path, in_force) as a,
+        node(postgres.url(database), "b", tmp_path, in_force) as b,
+    ):
+        for each in (a, b, a):
+            each.parts.table.routes["orders"].uses.record(frozenset({0}), (0, 1))
+            each.parts.writer.add(match(at=time.time()))
+            await each.stored()
+        report = (await a.store.read(rule_reports))["orders"]
+        assert (report.comparisons, [rule.uses for rule in report.rules]) == (3, [3, 0])
