@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -71,10 +70,8 @@ async def _is_same(node: Node) -> bool:
 
 async def test_a_second_node_of_a_name_does_not_start(on: Fleet) -> None:
     second = Node(on.folder / "second", "a", on.routes)
-    began = time.monotonic()
     await second.start(*second.command, ready=False)
     assert await second.ended() == 1
-    assert time.monotonic() - began < 25
     text = (second.folder / "log").read_text()
     assert "another node is called 'a'; give this one a name of its own in `node`" in text
     assert "Traceback" not in text
@@ -95,7 +92,6 @@ async def test_a_node_with_a_new_folder_takes_the_name_of_a_dead_one(on: Fleet) 
     await b.kill()
     shutil.rmtree(b.folder / "state")
     await b.serve()
-    assert "waits up to 10 s: another node called 'b'" in (b.folder / "log").read_text()
     await until(lambda: _has_heard(on.nodes[0], "b"), "the other node hears it again")
 
 
@@ -113,10 +109,9 @@ async def test_a_restart_and_a_killed_control_keep_the_name(on: Fleet) -> None:
 
 async def test_a_node_that_ends_in_order_is_no_more(on: Fleet) -> None:
     a, b = on.nodes
-    await b.stop()
-    began = time.monotonic()
+    b.signal(signal.SIGTERM)
+    await b.ended()
     await until(lambda: _is_alone(a), "the other node is alone and leads")
-    assert time.monotonic() - began < 9  # it need not wait until its fellow counts as silent
 
 
 async def _is_alone(node: Node) -> bool:
