@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strangler.control.fleet.store_clock import StoreClock
-from strangler.control.shadow.following import FOLLOW_EVERY_S
+from strangler.control.shadow.fleet_follower import FOLLOW_EVERY_S
 from strangler.core.compare import Response
 from strangler.core.settings import AcceptRule
 from strangler.store.evidence.reading import rule_reports
