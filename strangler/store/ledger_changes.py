@@ -149,7 +149,7 @@ def apply_changes(state: LedgerState, changes: LedgerChanges) -> None:
     for name, row in changes.rows.items():
         former = rows.get(name)
         if former is not None and name not in changes.rewritten:
-            former.history.days.update(row.history.days)
+            former.history.replace_days(row.history.days)
             row.history = former.history
         rows[name] = row
     rest = changes.rest

@@ -81,6 +81,11 @@ class History:
             self._total = total_of((*self.days.values(), *self.months.values()))
         return self._total
 
+    def replace_days(self, days: Mapping[str, Counts]) -> None:
+        """Put the counts of days in place of what the same days had."""
+        self._total = None
+        self.days.update(days)
+
     def merge(self, other: "History") -> None:
         """Add the counts of another history."""
         self._total = None

@@ -38,7 +38,7 @@ _VALUES: Final = {"INTEGER": int, "REAL": float, "TEXT": str}
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CarriedTable:
     """A table, with its columns in their order. `numbers_itself`: the column that the database counts; None: none."""
 
     name: str
@@ -60,18 +60,18 @@ def _taken(value: Any, kind: str) -> Any:
 
 
 @cache
-def all_tables() -> tuple[Table, ...]:
+def all_tables() -> tuple[CarriedTable, ...]:
     """Return the tables of this version, by name."""
     with closing(in_memory()) as connection:
         make_tables(connection, SCHEMA)
         return tuple(_table(connection, name) for name in sorted(tables(connection)))
 
 
-def _table(connection: Connection, name: str) -> Table:
+def _table(connection: Connection, name: str) -> CarriedTable:
     found = columns(connection, name)
     counted = [column.name for column in found if column.is_key and column.type == "INTEGER"]
     is_counted = len([column for column in found if column.is_key]) == 1 and name != "schema_version"
-    return Table(
+    return CarriedTable(
         name,
         tuple(column.name for column in found),
         tuple(column.type for column in found),
@@ -79,7 +79,7 @@ def _table(connection: Connection, name: str) -> Table:
     )
 
 
-def carried() -> tuple[Table, ...]:
+def carried() -> tuple[CarriedTable, ...]:
     """Return the tables that are carried."""
     return tuple(table for table in all_tables() if table.name not in OWN)
 
@@ -97,7 +97,7 @@ def replace_all(source: Connection, target: Connection) -> dict[str, int]:
     return counts
 
 
-def _carry(source: Connection, target: Connection, table: Table) -> int:
+def _carry(source: Connection, target: Connection, table: CarriedTable) -> int:
     count, marks = 0, ", ".join("?" * len(table.columns))
     for rows in _pages(source, table):
         target.executemany(
@@ -111,7 +111,7 @@ def _carry(source: Connection, target: Connection, table: Table) -> int:
     return count
 
 
-def _pages(source: Connection, table: Table) -> Iterator[list[Any]]:
+def _pages(source: Connection, table: CarriedTable) -> Iterator[list[Any]]:
     cursor = source.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}")  # noqa: S608 - our own words
     while rows := cursor.fetchmany(_ROWS):
         yield rows

@@ -17,7 +17,7 @@ from strangler.store import stored_ledger
 from strangler.store.postgres import connect
 from tests.control.fleet.database import Server
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0
 ENDPOINTS: Final = ("GET /orders", "GET /carts", "POST /orders", "GET /reports", "GET /users")
 
 
