@@ -22,7 +22,7 @@ AFTER_S = 1.0
 EVIDENCE = ("pairs", "signatures", "sightings", "samples")
 LEADER_REPLACED_S = 10.0
 MAX_GROWTH_BYTES = 160 << 20
-"""The memory that control may grow by while 32 MiB of findings wait, as they are and as what is to be written of them."""
+"""The memory that control may grow by while 32 MiB of findings wait, and what is to be written of them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
