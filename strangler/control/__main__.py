@@ -14,7 +14,8 @@ from aiohttp import web
 from strangler import logs
 from strangler.control.admin import application
 from strangler.control.admin_listener import AdminListener, AdminTls
-from strangler.control.app import ControlApp, Launch, build_app
+from strangler.control.app import ControlApp, Launch
+from strangler.control.app_assembly import build_app
 from strangler.control.connection_cap import bounded
 from strangler.control.link_server import LinkServer
 from strangler.control.links import WorkerLinks

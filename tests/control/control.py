@@ -7,7 +7,8 @@ from pathlib import Path
 
 from strangler.config.load import load
 from strangler.config.pem_files import PemSource
-from strangler.control.app import ControlApp, Launch, build_app
+from strangler.control.app import ControlApp, Launch
+from strangler.control.app_assembly import build_app
 from strangler.control.reload import InForce
 from strangler.control.totals import Key, Vector
 from strangler.core.settings import Settings

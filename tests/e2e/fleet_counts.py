@@ -16,7 +16,7 @@ ENDPOINTS = {"orders": "GET /api/orders/{}", "baskets": "GET /api/baskets/{}", "
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What all nodes together have counted, or what they were sent.
+    """The counts of all nodes together, or of what they were sent.
 
     pairs: comparisons in the evidence. dropped: shadows that were not compared, as the metrics have them. findings: by
     the place of the difference. ledger: by endpoint and arm. looked: requests that the rollout's look has.

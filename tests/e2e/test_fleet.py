@@ -25,7 +25,7 @@ PATIENCE_S = 20.0
 """How long a change may take until all nodes show it: 1 s is promised, and control gives way on a busy machine."""
 AWAY_S = 15.0
 MAX_GROWTH_BYTES = 160 << 20
-"""What control may grow by while 32 MiB of findings wait, as they are and as what is to be written of them."""
+"""The memory that control may grow by while 32 MiB of findings wait, and what is to be written of them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

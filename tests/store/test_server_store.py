@@ -365,7 +365,7 @@ async def test_a_user_who_may_make_no_tables_is_told(server: PostgresServer, dat
 OFF = """
 import asyncio, sys
 from pathlib import Path
-from strangler.control.app import build_app
+from strangler.control.app_assembly import build_app
 from strangler.store.location import StoreLocation
 from strangler.store.schema.opening import open_store, writer
 store = open_store(StoreLocation(Path(sys.argv[1])), "a")

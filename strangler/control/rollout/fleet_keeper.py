@@ -21,11 +21,11 @@ from strangler.control.rollout.asking import RolloutRequests
 from strangler.control.rollout.climb import GateFinding
 from strangler.control.rollout.climbs import ClimbsState, UnknownRolloutError
 from strangler.control.rollout.commands import GOES_ANYWAY, command_event, log_audit
-from strangler.control.rollout.following import RolloutFollowing, read_view
 from strangler.control.rollout.group_gates import find_gates
 from strangler.control.rollout.groups import led_by
 from strangler.control.rollout.leading import LeaderView, lead
 from strangler.control.rollout.percents_in_force import PercentsInForce
+from strangler.control.rollout.positions_in_force import RolloutFollowing, read_view
 from strangler.control.rollout.requested import (
     BREAKER,
     COMMAND,

@@ -1,4 +1,4 @@
-"""What a node of a fleet puts in force, by what it has read, without a store."""
+"""The percents that a node of a fleet puts in force, by what it has read, without a store."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from strangler.control.rollout.climbs import ClimbsState
-from strangler.control.rollout.following import FleetView, RolloutFollowing
 from strangler.control.rollout.percents_in_force import PercentsInForce
+from strangler.control.rollout.positions_in_force import FleetView, RolloutFollowing
 from strangler.core.rollout.machine import RolloutState
 from strangler.core.rollout.position import Position
 from strangler.core.rollout_percents import with_percents
