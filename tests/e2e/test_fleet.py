@@ -288,7 +288,8 @@ def _served_by(on: Fleet, node: Node, since: float, until_: float) -> int:
 
 async def _has_epoch(on: Fleet, epoch: int) -> bool:
     """Return whether a node has begun to lead since."""
-    return (await on.query("SELECT epoch FROM leader"))[0][0] >= epoch
+    ((now,),) = await on.query("SELECT epoch FROM leader")
+    return int(now) >= epoch
 
 
 async def _is_led_by_another(nodes: list[Node], before: Node) -> bool:
