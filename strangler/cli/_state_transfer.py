@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -12,19 +13,22 @@ import click
 
 from strangler.cli._acting_user import acting_user
 from strangler.cli._config import config_option, settings_of
+from strangler.state import kill_switch
 from strangler.state.backup import BackupError
 from strangler.state.backup import backup as write_backup
 from strangler.state.files import APPROVAL_KEY, KILL_SWITCH, REDACTION_KEY, STORE, WEBHOOK_KEY, replace_file
 from strangler.state.fleet_keys import are_known
 from strangler.state.lock import FolderError, locked
 from strangler.state.restore import checked_unpacked, restore
+from strangler.state.switch_merge import merge
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.evidence.access import location_of
 from strangler.store.evidence.audits import write_audit
 from strangler.store.location import StoreLocation
 from strangler.store.schema import prepare_file
-from strangler.store.sqlite import transaction
+from strangler.store.sqlite import open_to_read, transaction
+from strangler.store.stored_kill_switch import StoredTurn, load_turns
 from strangler.times import utc_now
 
 _SHARED_FILES: Final = (REDACTION_KEY, WEBHOOK_KEY, APPROVAL_KEY, KILL_SWITCH)
@@ -65,7 +69,17 @@ def _drafted(location: StoreLocation, draft: Path) -> Path:
 
     assert location.url is not None
     export_server(location.url, draft, has_keys=are_known(location.folder))
+    with open_to_read(draft) as exported:
+        _take_turns(location.folder, load_turns(exported))
     return draft
+
+
+def _take_turns(folder: Path, stored: Mapping[str, StoredTurn]) -> None:
+    """Put the kill switch of all nodes into this node's file, as its start would: the export has that file."""
+    local = kill_switch.read(folder)
+    state = local if local.is_unreadable else merge(local, stored).state
+    if state != local:
+        kill_switch.write(folder, state)
 
 
 @click.command("import")

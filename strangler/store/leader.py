@@ -19,6 +19,15 @@ CREATE TABLE IF NOT EXISTS leader (
 LOCK: Final = f"{CLASS}, {ServerLock.LEADER.value}"
 """The keys of the advisory lock."""
 
+_SETTINGS: Final = """
+    SELECT set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),
+        set_config('idle_session_timeout', '6s', false),
+        set_config('idle_in_transaction_session_timeout', '5s', false),
+        set_config('client_connection_check_interval', '1s', false),
+        set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
+        set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '5s', false)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Leader:
@@ -32,6 +41,11 @@ class Leader:
     beats: int
     now: float
     """Unix time of the database when this was read."""
+
+
+def bound_session(connection: Connection) -> None:
+    """Let the server end this connection soon after its process was stopped or cut off. For PostgreSQL alone."""
+    connection.execute(_SETTINGS)
 
 
 def make_leader(connection: Connection) -> None:

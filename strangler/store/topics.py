@@ -41,3 +41,10 @@ def announce(connection: Connection, topic: Topic) -> None:
 def topic_numbers(connection: Connection) -> dict[str, int]:
     """Return the number of each topic that has ever changed."""
     return dict(connection.execute("SELECT topic, number FROM topics").fetchall())
+
+
+def listen(connection: Connection) -> None:
+    """Have this connection notified of changes, and let nothing that it reads take long. For PostgreSQL alone."""
+    connection.execute("SET statement_timeout = '2s'")
+    connection.execute("SET lock_timeout = '1s'")
+    connection.execute(f"LISTEN {CHANNEL}")

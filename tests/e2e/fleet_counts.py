@@ -16,7 +16,7 @@ ENDPOINTS = {"orders": "GET /api/orders/{}", "baskets": "GET /api/baskets/{}", "
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What all nodes together have counted, or what they were sent.
+    """The counts of all nodes together, or of what they were sent.
 
     pairs: comparisons in the evidence. dropped: shadows that were not compared, as the metrics have them. findings: by
     the place of the difference. ledger: by endpoint and arm. looked: requests that the rollout's look has.
@@ -125,19 +125,15 @@ class Account:
             raise AssertionError(f"{error}\nthe fleet has {found}\nit was sent {expected}") from None
 
     async def lacks_at_most(self, requests: int) -> None:
-        """Wait until all but so many requests since then are counted, in each count, and none twice."""
+        """Wait until all but so many requests since then are counted, and none twice; in the ledger all of them."""
         expected, found = sent(self.requests), Counts()
 
         async def is_counted() -> bool:
             nonlocal found
             found = await self.since()
             _assert_nothing_twice(found, expected)
-            lacks = (
-                expected.pairs - found.sampled,
-                expected.ledger.total() - found.ledger.total(),
-                expected.looked - found.looked,
-            )
-            return max(lacks) <= requests
+            lacks = max(expected.pairs - found.sampled, expected.looked - found.looked)
+            return lacks <= requests and found.ledger == expected.ledger
 
         try:
             await until(is_counted)

@@ -162,7 +162,7 @@ def test_a_copy_that_is_too_old_loads_all(leader: Leader) -> None:
     copy.assert_equal()
 
 
-def test_a_store_that_was_replaced_by_an_earlier_one_is_loaded_whole(leader: Leader) -> None:
+def test_a_store_that_an_earlier_state_has_replaced_is_loaded_whole(leader: Leader) -> None:
     called(leader.state, "GET /carts")
     leader.save()
     copy = Copy(leader)

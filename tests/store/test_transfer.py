@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import main
+from strangler.state import kill_switch
 from strangler.state.files import REDACTION_KEY
 from strangler.state.fleet_keys import SHARED, keep
 from strangler.store.connection import Connection
@@ -164,6 +165,18 @@ def test_an_export_needs_the_keys_that_all_nodes_share(tmp_path: Path, new_url: 
     assert not (tmp_path / "file").exists()
     keep(shared.folder / "state", dict.fromkeys(SHARED, b"k" * 32))
     assert shared.run("export", str(tmp_path / "file")).exit_code == 0
+
+
+def test_a_kill_switch_that_another_node_has_turned_on_is_on_where_it_is_imported(
+    tmp_path: Path, new_url: Callable[[], str]
+) -> None:
+    shared, alone = Node(tmp_path / "b", new_url()), Node(tmp_path / "c", None)
+    row = ("", 1, "of another node", time.time(), "other", "ana")
+    shared.write(lambda connection: connection.execute("INSERT INTO kill_switches VALUES (?, ?, ?, ?, ?, ?)", row))
+    assert shared.run("export", str(tmp_path / "file")).exit_code == 0
+    assert alone.run("import", str(tmp_path / "file")).exit_code == 0
+    found = kill_switch.read(alone.folder / "state")
+    assert (found.on, found.reason) == (True, "of another node")
 
 
 def test_an_import_replaces_what_there_was(tmp_path: Path, new_url: Callable[[], str]) -> None:

@@ -21,7 +21,7 @@ from strangler.control.fleet.own_connection import OwnConnection
 from strangler.store.errors import DatabaseError
 from strangler.store.nodes import NodeReport, StoredNode, database_time, leave, read_nodes, report_node
 from strangler.store.postgres import PostgresConnection, translated
-from strangler.store.topics import CHANNEL, Topic, topic_numbers
+from strangler.store.topics import Topic, listen, topic_numbers
 
 READ_EVERY_S: Final = 0.5
 MAX_READ_S: Final = 2.0
@@ -133,6 +133,4 @@ class FeedReader:
 
 def _listen(connection: PostgresConnection) -> None:
     connection.raw.add_notify_handler(lambda _: None)  # that there is one is enough
-    connection.execute("SET statement_timeout = '2s'")
-    connection.execute("SET lock_timeout = '1s'")
-    connection.execute(f"LISTEN {CHANNEL}")
+    listen(connection)

@@ -17,6 +17,7 @@ from strangler.store.connection import Connection
 from strangler.store.leader import (
     Leader,
     beat,
+    bound_session,
     end_silent,
     is_fenced,
     make_leader,
@@ -36,14 +37,6 @@ REAP_S: Final = 6.0
 """How long a leader that holds the lock has given no beat when another node ends its connection."""
 MAX_BUSY_S: Final = 4.5
 """How long a beat, or a transaction, may take."""
-_SETTINGS: Final = """
-    SELECT set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),
-        set_config('idle_session_timeout', '6s', false),
-        set_config('idle_in_transaction_session_timeout', '5s', false),
-        set_config('client_connection_check_interval', '1s', false),
-        set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
-        set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '5s', false)
-"""
 
 log = structlog.get_logger()
 
@@ -175,5 +168,5 @@ class LeaderSession:
 
 
 def _prepare(connection: Connection) -> None:
-    connection.execute(_SETTINGS)
+    bound_session(connection)
     make_leader(connection)

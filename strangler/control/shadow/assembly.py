@@ -10,7 +10,7 @@ from strangler.control.shadow.counters import ShadowCounters
 from strangler.control.shadow.credits import CaptureCredits
 from strangler.control.shadow.evidence_actions import EvidenceActions
 from strangler.control.shadow.fleet import ShadowFleet
-from strangler.control.shadow.following import FleetFollower
+from strangler.control.shadow.fleet_follower import FleetFollower
 from strangler.control.shadow.held_captures import HeldCaptures
 from strangler.control.shadow.listener import EvidenceListener
 from strangler.control.shadow.naming import EndpointNaming, TreeSource, no_tree

@@ -35,7 +35,7 @@ class NoFeed:
 
 @dataclass(frozen=True, slots=True)
 class ShadowFleet:
-    """Who leads, the clock of the store, and its changes."""
+    """The leadership, the clock of the store, and its changes, as shadows need them."""
 
     leadership: Leadership
     clock: StoreClock

@@ -64,7 +64,7 @@ class IndexState:
 
     def __init__(self) -> None:
         self._added: list[tuple[set[str], str]] = []
-        """What the transaction in progress has added to sets."""
+        """The additions to sets by the transaction in progress."""
         self._sampled: list[tuple[_Sampled, tuple[int, float] | None]] = []
         """The counts of samples before the transaction in progress."""
         self._noised: Counter[str] = Counter()

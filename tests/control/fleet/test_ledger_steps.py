@@ -152,7 +152,7 @@ def batch(number: int, calls: int, endpoint: str = "GET /orders", at: float = NO
     return LedgerBatch(number, sums, 0)
 
 
-async def test_workers_of_one_name_on_two_nodes_are_two_workers(tmp_path: Path) -> None:
+async def test_workers_of_equal_names_on_two_nodes_are_two_workers(tmp_path: Path) -> None:
     async with nodes_in(tmp_path) as nodes:
         for name, calls in (("a", 1), ("b", 10)):
             nodes[name].home.take("run-1-0-1", batch(1, calls))
@@ -322,7 +322,7 @@ async def make(nodes: Nodes, name: str, change: RowChange) -> str:
 
 
 @pytest.mark.parametrize("name", ["a", "b"])
-async def test_a_change_at_any_node_is_the_leaders_and_read_by_who_made_it(tmp_path: Path, name: str) -> None:
+async def test_a_change_at_any_node_is_the_leaders_and_read_where_it_was_made(tmp_path: Path, name: str) -> None:
     async with nodes_in(tmp_path) as nodes:
         nodes["a"].home.take("w", batch(1, 3))
         await nodes.step()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strangler.control.fleet.store_clock import StoreClock
-from strangler.control.shadow.following import FOLLOW_EVERY_S
+from strangler.control.shadow.fleet_follower import FOLLOW_EVERY_S
 from strangler.core.compare import Response
 from strangler.core.settings import AcceptRule
 from strangler.store.evidence.reading import rule_reports
@@ -165,7 +165,7 @@ class TestReleases:
             node(postgres.url(database), "b", tmp_path, in_force) as b,
         ):
             now = time.time()
-            both, shown = (a, b), []
+            both, names = (a, b), []
             for second in range(0, 200, 5):  # each node's backends have one of the two
                 at = now + second
                 a.parts.releases.see(BY_HEADER, named("v1" if second < 100 else "v2"), at, at)
@@ -176,9 +176,9 @@ class TestReleases:
                     for each in both:
                         assert await each.parts.follower.follow()
                 ((name,),) = await a.rows("SELECT name FROM releases WHERE is_current = 1")
-                shown.append(name)
-            assert shown == sorted(shown)
-            assert (shown[0], shown[-1]) == ("v1", "v2")
+                names.append(name)
+            assert names == sorted(names)
+            assert (names[0], names[-1]) == ("v1", "v2")
             assert {each.parts.releases.current("orders") for each in both} == {"v2"}
             assert a.rig.listener.releases + b.rig.listener.releases == [("", "v1"), ("v1", "v2")]
 
