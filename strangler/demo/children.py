@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from strangler.demo.first import first_of
 
-_START_S = 20.0
+_START_S = 60.0
 _STOP_S = 10.0
 _LOOK_AGAIN_S = 0.05
 _LAST_LINES = 12

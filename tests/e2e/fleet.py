@@ -52,6 +52,10 @@ routes:
       evidence: {{requests: 20, callers: 5}}
       latency: null
       gate: never
+  - name: coupons
+    match: {{prefix: /api/coupons}}
+    candidate: shop
+    rollout: {{steps: [50, 100], hold: 1h, latency: null, gate: never}}
 """
 SECRET = "a secret of the tests' own fleet"
 HOUR_S = 3600
