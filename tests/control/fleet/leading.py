@@ -42,7 +42,8 @@ async def lead(leadership: SharedLeadership, node: str) -> None:
     while True:
         before = time.monotonic()
         epoch = leadership.epoch
-        print(json.dumps({"epoch": epoch, "from": before, "to": time.monotonic()}), flush=True)
+        look = {"epoch": epoch, "leader": leadership.leader, "from": before, "to": time.monotonic()}
+        print(json.dumps(look), flush=True)
         if epoch:
             try:
                 await leadership.call(partial(append, epoch=epoch, node=node))

@@ -159,6 +159,7 @@ def test_a_leader_that_is_cut_off_is_replaced_and_stops_by_itself(postgres: Serv
         other = Node(postgres.url(database), "other")
         found.nodes.append(other)
         try:
+            until(lambda: any(line.get("leader") == former.name for line in list(other.lines)))
             proxy.drop()
             epoch = found.replaced(former).epoch
             until(lambda: former.epoch == 0)
