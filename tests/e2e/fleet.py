@@ -55,12 +55,13 @@ routes:
   - name: coupons
     match: {{prefix: /api/coupons}}
     candidate: shop
+    split: {{sticky: ["header:x-user-id"]}}
     rollout: {{steps: [50, 100], hold: 1h, latency: null, gate: never}}
 """
 SECRET = "a secret of the tests' own fleet"
 HOUR_S = 3600
 _DEADLINE_S = 60.0
-_START_S = 180.0
+START_S = 180.0
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 _BIG = "x" * 60_000
 
@@ -112,9 +113,9 @@ class Node(Proxy):
     async def serve(self, ready: bool = True) -> None:
         """Start it, and wait until it is ready to serve."""
         await self.start(*self.command, ready=False)
-        await until(self._is_listening, f"node {self.name} listens", _START_S)
+        await until(self._is_listening, f"node {self.name} listens", START_S)
         if ready:
-            await until(self.is_ready, f"node {self.name} is ready", _START_S)
+            await until(self.is_ready, f"node {self.name} is ready", START_S)
         self._port = super().port
 
     async def _is_listening(self) -> bool:

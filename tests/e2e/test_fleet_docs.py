@@ -17,7 +17,7 @@ from strangler.config.load import load
 from strangler.demo.children import free_ports
 from tests.e2e import mirroring
 from tests.e2e.commands import run
-from tests.e2e.fleet import SECRET, until
+from tests.e2e.fleet import SECRET, START_S, until
 from tests.e2e.receiving import ReceiverStage
 from tests.e2e.serving import Proxy, legacy
 from tests.e2e.shadowing import arm, says
@@ -81,7 +81,7 @@ class DescribedNode(Proxy):
         environ = [f"{key}={value}" for key, value in {**ENVIRON, "HOSTNAME": self.name}.items()]
         words = command or ("serve", "-c", "routes.yaml")
         await self.start("env", *environ, sys.executable, "-m", "strangler", *words, ready=False)
-        await until(self.is_ready, f"node {self.name} is ready")
+        await until(self.is_ready, f"node {self.name} is ready", START_S)
 
 
 @asynccontextmanager
