@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 _WAYS_OUT: Final = (
     (("password authentication failed", "no password supplied"), "set PGPASSWORD, or PGPASSFILE for a file with it"),
     (("pg_hba.conf",), "let the server take this user from this host, in its pg_hba.conf"),
-    (('" does not exist',), "make it on the server, or set another one in `store`"),
+    (("FATAL: database", "FATAL: role"), "make it on the server, or set another one in `store`"),
     (("permission denied for schema",), "let this user make tables there: GRANT CREATE ON SCHEMA"),
     (("server does not support SSL",), "turn TLS on there, or take sslmode out of `store`"),
-    (("Connection refused",), "start it, or set another address in `store`"),
+    (("Connection refused", "failed: No such file or directory"), "start it, or set another address in `store`"),
 )
 _SUPERFLUOUS: Final = (
     "connection failed: ",
+    "connection is bad: ",
     " Is the server running on that host and accepting TCP/IP connections?",
     " Is the server running locally and accepting connections on that socket?",
 )
