@@ -63,7 +63,6 @@ HOUR_S = 3600
 _DEADLINE_S = 60.0
 START_S = 180.0
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-_BIG = "x" * 60_000
 
 _T = TypeVar("_T")
 
@@ -152,7 +151,7 @@ class Node(Proxy):
 
 @dataclass(slots=True)
 class ShopArm:
-    """An arm of the shop. The candidate's orders differ by their number; `/big/` in a path makes a long body."""
+    """An arm of the shop. The candidate's orders differ by their number."""
 
     is_candidate: bool
     port: int = 0
@@ -162,9 +161,7 @@ class ShopArm:
         self.targets.append(request.path)
         number = int(request.path.rpartition("/")[2]) if request.path.startswith("/api/") else 0
         body: dict[str, Any] = {"id": number, "price": "19.99", "note": "gift"}
-        if "/big/" in request.path:
-            body["text"] = _BIG + ("y" if self.is_candidate else "z")
-        elif self.is_candidate and request.path.startswith("/api/orders"):
+        if self.is_candidate and request.path.startswith("/api/orders"):
             body |= {"price": 19.99} if has_other_price(number) else {}
             if has_no_note(number):
                 del body["note"]

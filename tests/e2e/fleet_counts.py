@@ -35,9 +35,9 @@ class Counts:
 
 def sent(requests: list[Acknowledged]) -> Counts:
     """Return the counts that a fleet has of requests, when none of their shadows was dropped."""
-    shadowed = [each for each in requests if each.route == "orders" and "/big/" not in each.path]
+    shadowed = [each for each in requests if each.route == "orders"]
     return Counts(
-        pairs=len([each for each in requests if each.route == "orders"]),
+        pairs=len(shadowed),
         findings=Counter(
             {
                 "$.price": sum(has_other_price(each.number) for each in shadowed),
@@ -50,7 +50,7 @@ def sent(requests: list[Acknowledged]) -> Counts:
 
 
 def _endpoint(request: Acknowledged) -> str:
-    return "GET /api/orders/big/{}" if "/big/" in request.path else ENDPOINTS[request.route]
+    return ENDPOINTS[request.route]
 
 
 async def counted(on: Fleet) -> Counts:

@@ -83,8 +83,6 @@ class Load:
     nodes: Sequence[Target]
     acknowledged: list[Acknowledged] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
-    path: str | None = None
-    """The path of all requests, with `{}` for a number; None: several."""
     _numbers: "count[int]" = field(default_factory=count)
 
     @asynccontextmanager
@@ -99,11 +97,11 @@ class Load:
             finally:
                 stop.set()
 
-    async def send(self, requests: int, path: str | None = None) -> None:
+    async def send(self, requests: int) -> None:
         """Send so many requests, one after the other."""
         lines: dict[str, Line] = {}
         for turn in range(requests):
-            await self._send(lines, turn, path)
+            await self._send(lines, turn)
         _close(lines)
 
     async def during(self, seconds: float) -> Window:
@@ -128,13 +126,13 @@ class Load:
         for turn in count(first):
             if stop.is_set():
                 break
-            await self._send(lines, turn, self.path)
+            await self._send(lines, turn)
             await asyncio.sleep(pause_s)
         _close(lines)
 
-    async def _send(self, lines: dict[str, Line], turn: int, path: str | None) -> None:
+    async def _send(self, lines: dict[str, Line], turn: int) -> None:
         number = next(self._numbers)
-        path = (path or _PATHS[number % len(_PATHS)]).format(number)
+        path = _PATHS[number % len(_PATHS)].format(number)
         for offset in range(len(self.nodes)):
             node = self.nodes[(turn + offset) % len(self.nodes)]
             line = await self._line(lines, node)
@@ -147,6 +145,8 @@ class Load:
         """Return a connection to a node; None if it takes none."""
         line = lines.get(node.name)
         if line is None or line.is_over:
+            if line is not None:
+                line.close()
             try:
                 line = lines[node.name] = await Line.to(node.port)
             except OSError:

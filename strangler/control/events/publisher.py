@@ -162,6 +162,7 @@ class EventPublisher:
             return outbox.standings(connection)
 
         def follow(connection: Connection) -> dict[str, Standing]:
+            outbox.add_sinks(connection, names)  # nobody may lead yet, and these events are theirs
             outbox.insert(connection, batch, self._run, self._source)
             return outbox.standings(connection)
 

@@ -83,14 +83,20 @@ def insert(connection: Connection, events: Iterable[Event], run: str, source: st
 def register(connection: Connection, sinks: Iterable[str]) -> None:
     """Set the known sinks. A new sink starts with the next event; the position of a removed sink is deleted."""
     wanted = set(sinks)
+    add_sinks(connection, wanted)
     known = {row[0] for row in connection.execute("SELECT sink FROM event_sinks")}
-    for sink in wanted - known:
+    for sink in sorted(known - wanted):
+        connection.execute("DELETE FROM event_sinks WHERE sink = ?", (sink,))
+
+
+def add_sinks(connection: Connection, sinks: Iterable[str]) -> None:
+    """Make sinks known, each of which starts with the next event; those that are known stay as they are."""
+    for sink in sorted(sinks):
         connection.execute(
-            "INSERT INTO event_sinks (sink, position) VALUES (?, (SELECT coalesce(max(seq), 0) FROM events))",
+            """INSERT INTO event_sinks (sink, position) VALUES (?, (SELECT coalesce(max(seq), 0) FROM events))
+            ON CONFLICT (sink) DO NOTHING""",
             (sink,),
         )
-    for sink in known - wanted:
-        connection.execute("DELETE FROM event_sinks WHERE sink = ?", (sink,))
 
 
 def pending(connection: Connection, sink: str, most: int) -> list[Stored]:
