@@ -46,7 +46,8 @@ async def _has_two_nodes(node: Node) -> bool:
 
 async def test_an_edit_on_one_node_makes_its_file_the_odd_one(on: Fleet) -> None:
     a, b = on.nodes
-    before = (await nodes_of(a))["b"]["digest"]
+    before = await until(lambda: _digest_of(a, "b"), "the other node knows its digest")
+    assert await until(lambda: _digest_of(a, "a"), "this node knows its digest") == before
     b.edit(b.file.read_text() + "# a comment\n")
     await until(lambda: _is_odd(a, "b"), "the other node sees that the file differs")
     found = await nodes_of(a)
@@ -126,3 +127,8 @@ async def _has_heard(node: Node, name: str) -> bool:
 async def _has_another_supervisor(node: Node, before: int) -> bool:
     status = await node.document("/api/status")
     return status is not None and status["pid"].get("supervisor") not in (None, before)
+
+
+async def _digest_of(node: Node, other: str) -> str:
+    found: str = (await nodes_of(node))[other]["digest"]
+    return found
