@@ -106,6 +106,7 @@ class FixedLedger:
     course: LedgerHistoryDocument = field(default_factory=lambda: LedgerHistoryDocument([], []))
     reads: int = 0
     changes: list[tuple[str, ...]] = field(default_factory=list)
+    problem: str | None = None
 
     def document(self, filters: Filters) -> LedgerDocument:
         self.reads += 1

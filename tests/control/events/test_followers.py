@@ -104,12 +104,12 @@ async def test_a_follower_judges_no_gate_and_shows_what_its_leader_has_found(app
     assert len(await events(app)) == 1, "its first look as leader finds what is stored"
 
 
-async def test_a_follower_stores_events_and_leaves_sinks_and_pruning_to_its_leader(app: ControlApp) -> None:
+async def test_a_follower_adds_sinks_and_leaves_their_end_to_its_leader(app: ControlApp) -> None:
     given = leadership(app)
     publisher = EventPublisher(app.store, app.events.sinks, app.own, "run", "//node/strangler", given)
     await app.store.call(lambda connection: outbox.register(connection, ["kafka"]))
     assert await publisher.write()
-    assert (await app.store.call(outbox.standings)).keys() == {"kafka"}
+    assert (await app.store.call(outbox.standings)).keys() == {"kafka", "webhook"}
     given.is_given = True
     assert await publisher.write()
     assert (await app.store.call(outbox.standings)).keys() == {"webhook"}
