@@ -87,9 +87,9 @@ def _take_turns(folder: Path, stored: Mapping[str, StoredTurn]) -> None:
 @config_option
 @_json_option
 def import_(file: Path, config: Path, as_json: bool) -> None:
-    """Put what FILE has in place of all that is shared: all of it, or nothing.
+    """Replace all that nodes share by what FILE has.
 
-    FILE is of `state export`, or a backup. The store is the one that routes.yaml names. No proxy may use it: of a
+    All of it, or nothing. FILE is of `state export`, or a backup. The store is the one that routes.yaml names. No proxy may use it: of a
     shared store, all nodes are stopped. Keys and the kill switch become those of this node; start it first, and it
     shares them.
 

@@ -32,7 +32,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print what 
 
 @click.group()
 def command() -> None:
-    """Back up the state folder, restore it, and carry what nodes share to another store.
+    """Back up the state folder, restore it, or carry it elsewhere.
 
     The state folder has the evidence, reviews and audit, the redaction key, the kill switch and shadow-diffs.jsonl.
     """

@@ -22,9 +22,9 @@ from strangler.core.documents import StatusDocument
 @click.option("--interval", type=Duration(), default="1s", show_default=True, help="How often, with --watch.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with --watch one line each time.")
 def command(config: Path, admin: NamedAdmin | None, is_watching: bool, interval: float, as_json: bool) -> None:
-    """Show what a running proxy does: processes, upstreams, routes, and the other nodes that share its store.
+    """Show what a running proxy does: processes, upstreams, routes.
 
-    Exit code 1 if no proxy runs. With --watch, a proxy that goes away later is shown as away until it is back.
+    It names the other nodes that share its store. Exit code 1 if no proxy runs. With --watch, a proxy that goes away later is shown as away until it is back.
     """
     status = find_admin(config, admin).ask("GET", "/api/status", StatusDocument)
     console = terminal()
