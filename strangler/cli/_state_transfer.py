@@ -89,9 +89,9 @@ def _take_turns(folder: Path, stored: Mapping[str, StoredTurn]) -> None:
 def import_(file: Path, config: Path, as_json: bool) -> None:
     """Replace all that nodes share by what FILE has.
 
-    All of it, or nothing. FILE is of `state export`, or a backup. The store is the one that routes.yaml names. No proxy may use it: of a
-    shared store, all nodes are stopped. Keys and the kill switch become those of this node; start it first, and it
-    shares them.
+    All of it, or nothing. FILE is of `state export`, or a backup. The store is the one that routes.yaml names. No
+    proxy may use it: of a shared store, all nodes are stopped. Keys and the kill switch become those of this node;
+    start it first, and it shares them.
 
     \b
     strangler state import /backup/strangler.tar.gz

@@ -24,7 +24,8 @@ from strangler.core.documents import StatusDocument
 def command(config: Path, admin: NamedAdmin | None, is_watching: bool, interval: float, as_json: bool) -> None:
     """Show what a running proxy does: processes, upstreams, routes.
 
-    It names the other nodes that share its store. Exit code 1 if no proxy runs. With --watch, a proxy that goes away later is shown as away until it is back.
+    It names the other nodes that share its store. Exit code 1 if no proxy runs. With --watch, a proxy that goes away
+    later is shown as away until it is back.
     """
     status = find_admin(config, admin).ask("GET", "/api/status", StatusDocument)
     console = terminal()
