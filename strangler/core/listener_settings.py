@@ -72,3 +72,5 @@ class ListenerSettings:
     mode: int | None = None  # permissions of a unix socket
     group: str | None = None  # its group, a name or a number; None: that of the process
     tls: ServerTlsSettings | None = None  # None: plain HTTP
+    http2: bool = False  # takes HTTP/2 as well, which the engine Envoy alone can
+    http3: bool = False  # takes HTTP/3 as well, over UDP at the same port; the same holds

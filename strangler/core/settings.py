@@ -210,6 +210,7 @@ class UpstreamSettings:
     health: HealthSettings | None
     headers: HeaderEdits
     keepalive_s: float = 30.0  # how long an idle connection may be reused
+    http2: bool = False  # speaks HTTP/2, which the engine Envoy alone can
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,3 +401,5 @@ class Settings:
     """The URL of the PostgreSQL that several nodes share, without a password; None: SQLite in the state folder."""
     node: str = ""
     """The name of this node among those that share the store; empty: the host's name."""
+    engine: Literal["builtin", "envoy"] = "builtin"
+    """What forwards requests: our own workers, or Envoy."""

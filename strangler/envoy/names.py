@@ -1,0 +1,39 @@
+"""The names of clusters, listeners and runtime keys: each is made in one place, whoever refers to it."""
+
+from typing import Final
+
+SHADOW_CLUSTER: Final = "shadow"
+"""The receiver that mirrored requests go to."""
+
+TELEMETRY_CLUSTER: Final = "telemetry"
+"""The socket that access records go to."""
+
+METADATA: Final = "strangler"
+"""The namespace of our metadata on routes and endpoints."""
+
+KILL_SWITCH_KEY: Final = "strangler.kill_switch"
+
+
+def upstream_cluster(upstream: str) -> str:
+    """Return the cluster of an upstream itself."""
+    return f"up/{upstream}"
+
+
+def gate_cluster(gate: str) -> str:
+    """Return the cluster that leads through a gate."""
+    return f"gate/{gate}"
+
+
+def gate_listener(gate: str) -> str:
+    """Return the internal listener of a gate."""
+    return f"gate-{gate}"
+
+
+def off_key(route: str) -> str:
+    """Return the runtime key that takes a route off its candidate: 100 is off."""
+    return f"strangler.off.{route}"
+
+
+def shadow_key(route: str) -> str:
+    """Return the runtime key of the share of a route's requests that is mirrored, in ten thousandths."""
+    return f"strangler.shadow.{route}"

@@ -1,0 +1,85 @@
+"""The resources of one configuration: what Envoy follows in files, and the same in one file to be validated."""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Resource = dict[str, Any]
+"""A message of Envoy's API, as JSON has it."""
+
+BOOTSTRAP: Final = "bootstrap.json"
+LISTENERS: Final = "lds.json"
+CLUSTERS: Final = "cds.json"
+ROUTES: Final = "rds.json"
+RUNTIME: Final = "rtds.json"
+
+ROUTES_NAME: Final = "routes"
+"""The name of the route configuration, which listeners refer to."""
+
+RUNTIME_NAME: Final = "strangler"
+"""The name of the runtime layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyResources:
+    """All that one Envoy is told. `listeners`, `clusters`: by what they are, with their `@type`; `runtime`: the keys of
+    the layer and their values."""
+
+    bootstrap: Resource
+    listeners: tuple[Resource, ...]
+    clusters: tuple[Resource, ...]
+    routes: Resource
+    runtime: Mapping[str, Any]
+
+    def files(self, version: str) -> dict[str, bytes]:
+        """Return the content of each file by its name. `version` is what Envoy confirms."""
+        runtime = {
+            "@type": "type.googleapis.com/envoy.service.runtime.v3.Runtime",
+            "name": RUNTIME_NAME,
+            "layer": dict(self.runtime),
+        }
+        return {
+            BOOTSTRAP: _encoded(self.bootstrap),
+            LISTENERS: _encoded(_discovery(version, self.listeners)),
+            CLUSTERS: _encoded(_discovery(version, self.clusters)),
+            ROUTES: _encoded(_discovery(version, (self.routes,))),
+            RUNTIME: _encoded(_discovery(version, (runtime,))),
+        }
+
+    def static_twin(self) -> bytes:
+        """Return one file with the same resources as static ones: `envoy --mode validate` looks into no other file."""
+        twin = copy.deepcopy(self.bootstrap)
+        twin.pop("dynamic_resources", None)
+        layers = twin.get("layered_runtime", {}).get("layers", [])
+        for layer in layers:
+            if layer.pop("rtds_layer", None) is not None:
+                layer["static_layer"] = dict(self.runtime)
+        static = twin.setdefault("static_resources", {})
+        static["listeners"] = [*static.get("listeners", []), *map(self._with_routes, self.listeners)]
+        static["clusters"] = [*static.get("clusters", []), *(_untyped(cluster) for cluster in self.clusters)]
+        return _encoded(twin)
+
+    def _with_routes(self, listener: Resource) -> Resource:
+        """Return a listener whose filters have the routes themselves in place of the name of a file."""
+        copied = _untyped(copy.deepcopy(listener))
+        for chain in (*copied.get("filter_chains", []), *filter(None, [copied.get("default_filter_chain")])):
+            for each in chain.get("filters", []):
+                config = each.get("typed_config", {})
+                if config.pop("rds", None) is not None:
+                    config["route_config"] = _untyped(self.routes)
+        return copied
+
+
+def _discovery(version: str, resources: tuple[Resource, ...]) -> Resource:
+    return {"version_info": version, "resources": list(resources)}
+
+
+def _untyped(resource: Resource) -> Resource:
+    """Return a resource as it stands in a bootstrap, where its type is known."""
+    return {key: value for key, value in resource.items() if key != "@type"}
+
+
+def _encoded(document: Resource) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode()
