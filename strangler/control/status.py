@@ -79,7 +79,7 @@ def status(
         listen=listen,
         is_draining=is_draining,
         pid=_pids(processes),
-        workers=[_worker(process, links) for process in processes if process.role == "worker"],
+        workers=[_worker(process, links) for process in processes if process.role in ("worker", "envoy")],
         config=ConfigStatus(
             generation=in_force.generation,
             since=in_force.since,
@@ -124,7 +124,7 @@ def _pids(processes: list[ProcessInfo]) -> ProcessIds:
     return ProcessIds(
         supervisor=pids.get("supervisor", UNSET),
         control=pids.get("control", UNSET),
-        workers=[process.pid for process in processes if process.role == "worker"],
+        workers=[process.pid for process in processes if process.role in ("worker", "envoy")],
         leaving=leaving or UNSET,
     )
 
