@@ -47,6 +47,9 @@ PROCESS: Final = "envoy"
 CLAIM_WAIT_S: Final = 10.0
 """How long a process that is to end leaves Envoy alone for the next one, where one is to be expected."""
 
+SETTLE_S: Final = 5.0
+"""How long the start of an Envoy, or a delivery, may go on after the process is to end."""
+
 _CLAIM_LOOK_S: Final = 0.02
 
 
@@ -69,7 +72,7 @@ class Engine:
         self._drain_s = settings.limits.drain_s
         self._state = EngineState("", None, "")
         self._stop = asyncio.Event()
-        self._ends_at_once = False
+        self._signals = 0
         self._counts = ConnectionCounts(start.counts_fd)
         metrics = Metrics()
         self._link = WorkerLink(
@@ -107,7 +110,7 @@ class Engine:
         stop = asyncio.create_task(self._stop.wait())
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         try:
-            await _cancel(work)
+            await self._settle(work)
             await self._finish()
         finally:
             for part in (stop, *parts):
@@ -153,11 +156,15 @@ class Engine:
         else:
             self._intake.receive(message)
 
+    @property
+    def _ends_at_once(self) -> bool:
+        return self._signals > 1
+
     def _wake(self) -> None:
         self._steering.wake.set()
 
     def _on_signal(self) -> None:
-        self._ends_at_once = self._stop.is_set()
+        self._signals += 1  # the end of the lifeline, which comes first, is none
         self._stop.set()
 
     def _on_lifeline(self) -> None:
@@ -165,6 +172,13 @@ class Engine:
         self._stop.set()
 
     # The end
+
+    async def _settle(self, work: "asyncio.Task[None]") -> None:
+        """End the work, but not in the middle of a start or a delivery. Raises EngineError."""
+        self._steering.stop()
+        if self._steering.is_owner:
+            await asyncio.wait({work}, timeout=SETTLE_S)
+        await _cancel(work)
 
     async def _finish(self) -> None:
         """Leave Envoy to the process that waits for it; if none does, let it finish its requests, and end it."""

@@ -42,7 +42,7 @@ class Wanted:
 
     def layer(self) -> Mapping[str, Any]:
         """Return the runtime with the kill switch as it is now, which takes milliseconds."""
-        return runtime_layer(self.settings, self.switch.present, self.now)
+        return runtime_layer(self.settings, self.switch.present)
 
     @property
     def next_change(self) -> float | None:
