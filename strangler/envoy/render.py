@@ -1,7 +1,7 @@
 """Everything that Envoy is told, rendered from the settings."""
 
 from strangler.core.settings import Settings
-from strangler.envoy.bootstrap import bootstrap
+from strangler.envoy.bootstrap_file import bootstrap
 from strangler.envoy.clusters import cluster_list
 from strangler.envoy.listening import listener_list
 from strangler.envoy.place import EnvoyPlace, Switches

@@ -9,13 +9,15 @@ from strangler.core.settings import Settings
 from strangler.envoy import route_tree
 from strangler.envoy.hosts import HostRoutes, by_host
 from strangler.envoy.matching import EVERYTHING, literal_head, precedence
-from strangler.envoy.path_guard import CLEAN, LONG, ODD_QUERY
+from strangler.envoy.path_guard import ODD_QUERY
+from strangler.envoy.predicates import by_kind, choice, unclean
+from strangler.envoy.request_kinds import RequestKind
 from strangler.envoy.resources import ROUTES_NAME, Resource
 from strangler.envoy.retiring import longest_page
 from strangler.envoy.route_entries import RouteEntries
+from strangler.envoy.route_tree import route_list
 
 _ARM_HEADER: Final = "X-Strangler-Arm"
-_GUARD: Final = ((CLEAN, False), (LONG, True))
 _LONG_HOST: Final = ".{256,}"
 _CLUSTERS_HOST: Final = "clusters.strangler.invalid"
 _NEVER: Final[Resource] = {"prefix": "", "runtime_fraction": {"default_value": {"numerator": 0}}}
@@ -47,43 +49,45 @@ def _arm_header(settings: Settings) -> Resource:
 class _VirtualHosts:
     """Makes the virtual hosts of a configuration from entries that are made once."""
 
-    def __init__(self, settings: Settings, entries: RouteEntries) -> None:
+    def __init__(self, settings: Settings, made: RouteEntries) -> None:
         self._routes = settings.routes
-        self._entries = [entries.of(route) for route in settings.routes]
+        self._made = made
+        self._entries = [made.of(route) for route in settings.routes]
         self._precedence = [precedence(route.match, index) for index, route in enumerate(settings.routes)]
         self._heads = [literal_head(route.match) for route in settings.routes]
-        self._ambiguous = entries.unrouted(Reason.AMBIGUOUS_PATH)
-        self._odd_query = entries.unrouted(Reason.AMBIGUOUS_PATH, _with_field(":path", ODD_QUERY))
-        self._long_host = entries.unrouted(Reason.NO_ROUTE, _with_field(":authority", _LONG_HOST))
-        self._unrouted = entries.unrouted(Reason.NO_ROUTE)
 
     def host(self, host: HostRoutes) -> Resource:
-        """Return a virtual host. Its tree is only entered with a clean path."""
+        """Return a virtual host. Its trees are only entered with a clean path."""
         placed = [
             route_tree.Placed(self._heads[index], (place, *self._precedence[index]), index)
             for place, tier in enumerate(host.tiers)
             for index in tier
         ]
-        first = self._long_host if host.is_wildcard else []
-        below = route_tree.matcher(route_tree.lists(placed), lambda routes: self._list(first, routes))
-        return {
-            "name": host.host,
-            "domains": host.domains,
-            "matcher": route_tree.guarded(_GUARD, self._ambiguous, below),
-        }
+        found = route_tree.lists(placed)
+        trees = {kind: self._tree(host, found, kind) for kind in RequestKind}
+        guards = {kind: route_list([self._made.unrouted(kind, Reason.AMBIGUOUS_PATH)]) for kind in RequestKind}
+        guarded = choice([(unclean(), choice(*by_kind(guards)))], choice(*by_kind(trees)))
+        return {"name": host.host, "domains": host.domains, **guarded}
 
-    def _list(self, first: list[Resource], routes: list[int]) -> list[Resource]:
-        """Return the entries of a list. Only where a route looks at the query, an odd query is legacy's."""
-        has_query = any(self._routes[index].match.query for index in routes)
-        found = [*first, *(self._odd_query if has_query else ())]
-        for index in routes:
-            found += self._entries[index]
-        return [*found, *self._unrouted]
+    def _tree(self, host: HostRoutes, found: dict[route_tree.Head, list[int]], kind: RequestKind) -> Resource:
+        unrouted = self._made.unrouted(kind, Reason.NO_ROUTE)
+        odd_query = self._made.unrouted(kind, Reason.AMBIGUOUS_PATH, _with_field(":path", ODD_QUERY))
+        long_host = self._made.unrouted(kind, Reason.NO_ROUTE, _with_field(":authority", _LONG_HOST))
+
+        def entries(routes: list[int]) -> list[Resource]:
+            """Return the entries of a list. Only where a route looks at the query, an odd query is legacy's."""
+            has_query = any(self._routes[index].match.query for index in routes)
+            first = [*([long_host] if host.is_wildcard else ()), *([odd_query] if has_query else ())]
+            return [*first, *chain(*(self._entries[index].get(kind, ()) for index in routes)), unrouted]
+
+        return route_tree.tree(found, entries)
 
     def clusters(self) -> Resource:
         """Return a host with an entry that never matches and names all clusters: Envoy checks that the clusters of
         entries exist, but not those within matchers, and would respond with 503."""
-        actions = [entry["route"] for entry in chain(self._unrouted, *self._entries) if "route" in entry]
+        unrouted = self._made.unrouted(RequestKind.WRITE, Reason.NO_ROUTE)
+        entries = [unrouted, *chain(*(found for kinds in self._entries for found in kinds.values()))]
+        actions = {id(action): action for entry in entries if (action := entry.get("route")) is not None}.values()
         names = sorted({name for action in actions for name in _clusters_of(action)})
         mirrors = sorted({each["cluster"] for action in actions for each in action.get("request_mirror_policies", ())})
         action: Resource = {"weighted_clusters": {"clusters": [{"name": name, "weight": 1} for name in names]}}
@@ -92,7 +96,7 @@ class _VirtualHosts:
         return {
             "name": _CLUSTERS_HOST,
             "domains": [_CLUSTERS_HOST],
-            "routes": [{"match": _NEVER, "route": action}, *self._unrouted],
+            "routes": [{"match": _NEVER, "route": action}, unrouted],
         }
 
 

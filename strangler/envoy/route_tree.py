@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
+from strangler.envoy.predicates import PATH
 from strangler.envoy.resources import Resource
 
 Head = tuple[str, ...]
 """Literal segments that a path begins with."""
 
-_PATH: Final[Resource] = {
-    "name": "path",
-    "typed_config": {
-        "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
-        "header_name": ":path",
-    },
-}
 _ROUTE_LIST: Final = "type.googleapis.com/envoy.config.route.v3.RouteList"
+_SHORT: Final = 16
+"""A list of as many routes needs no tree: to try them all costs less than 2 µs."""
 _REPEATED: Final = 4
 _SPARE: Final = 1000
 
@@ -37,16 +33,19 @@ class Placed:
 
 def lists(routes: Sequence[Placed]) -> dict[Head, list[int]]:
     """Return the places in the file of the routes for each beginning, the most specific first; that of the empty one
-    is for all other paths.
+    is for all other paths. Beginnings are as short as short lists allow.
 
-    A route whose path begins with a name stands in all lists. If that made too many entries, beginnings are cut.
+    A route whose path begins with a name stands in all lists: where that made too many entries, lists are longer.
     """
     ranked = sorted(routes, key=lambda route: route.precedence)
     most = _REPEATED * len(ranked) + _SPARE
-    for depth in range(max((len(route.head) for route in ranked), default=0), -1, -1):
-        groups = _groups(ranked, depth)
-        if depth == 0 or _entries_in(groups) <= most:
+    groups = _groups(ranked, 0)
+    for depth in range(1, max((len(route.head) for route in ranked), default=0) + 1):
+        if max(map(len, groups.values())) <= _SHORT:
             break
+        deeper = _groups(ranked, depth)
+        if sum(len(found) for head in deeper for found in _above(deeper, head)) <= most:
+            groups = deeper
     return {head: [ranked[place].index for place in sorted(chain(*_above(groups, head)))] for head in groups}
 
 
@@ -61,37 +60,15 @@ def _above(groups: dict[Head, list[int]], head: Head) -> list[list[int]]:
     return [found for end in range(len(head) + 1) if (found := groups.get(head[:end])) is not None]
 
 
-def _entries_in(groups: dict[Head, list[int]]) -> int:
-    return sum(len(found) for head in groups for found in _above(groups, head))
-
-
-def matcher(found: dict[Head, list[int]], entries: Callable[[list[int]], list[Resource]]) -> Resource:
-    """Return the matcher that chooses a list by the beginning of the path. `entries` makes the entries of a list."""
+def tree(found: dict[Head, list[int]], entries: Callable[[list[int]], list[Resource]]) -> Resource:
+    """Return what chooses a list by the beginning of the path. `entries` makes the entries of a list."""
     rest = route_list(entries(found[()]))
     beginnings = {f"/{'/'.join(head)}": route_list(entries(routes)) for head, routes in found.items() if head}
     if not beginnings:
         return rest
-    tree = {"input": _PATH, "prefix_match_map": {"map": beginnings}}
-    return {"matcher": {"matcher_tree": tree, "on_no_match": rest}}
-
-
-def guarded(expressions: Sequence[tuple[str, bool]], guard: Sequence[Resource], below: Resource) -> Resource:
-    """Return a matcher that gives what one of the expressions is true for to the guard's entries, and the rest to the
-    matcher below. Each expression comes with whether it has to match a target, or not to."""
-    found = [_target(expression, is_wanted=is_wanted) for expression, is_wanted in expressions]
-    predicate = found[0] if len(found) == 1 else {"or_matcher": {"predicate": found}}
-    return {
-        "matcher_list": {"matchers": [{"predicate": predicate, "on_match": route_list(guard)}]},
-        "on_no_match": below,
-    }
+    return {"matcher": {"matcher_tree": {"input": PATH, "prefix_match_map": {"map": beginnings}}, "on_no_match": rest}}
 
 
 def route_list(entries: Sequence[Resource]) -> Resource:
     """Return what a matcher leads to: entries of which the first that matches counts."""
     return {"action": {"name": "routes", "typed_config": {"@type": _ROUTE_LIST, "routes": list(entries)}}}
-
-
-def _target(expression: str, *, is_wanted: bool) -> Resource:
-    value = {"safe_regex": {"google_re2": {}, "regex": expression}}
-    single: Resource = {"single_predicate": {"input": _PATH, "value_match": value}}
-    return single if is_wanted else {"not_matcher": single}
