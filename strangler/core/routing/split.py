@@ -24,8 +24,8 @@ _BETWEEN_VALUES: Final = b"\0"
 
 _JOINED: Final = frozenset(
     b"accept accept-encoding access-control-request-headers access-control-request-method authorization cache-control"
-    b" content-encoding content-type if-match if-modified-since if-none-match if-range if-unmodified-since origin pragma"
-    b" referer user-agent via x-forwarded-for x-forwarded-host x-forwarded-port x-request-id".split()
+    b" content-encoding content-type if-match if-modified-since if-none-match if-range if-unmodified-since origin"
+    b" pragma referer user-agent via x-forwarded-for x-forwarded-host x-forwarded-port x-request-id".split()
 )
 """Fields whose values are one value, with commas between them, when they are repeated: Envoy joins them so before it
 hashes them, and no others that a caller could be known by."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.core.routing.split import Bucketer, Split, bucket, hundredths
+from strangler.core.routing.split import Split, bucket, hundredths
 from tests.factories import head, split
 
 
@@ -21,8 +21,7 @@ def test_every_hundredth_is_exact(count: int) -> None:
     assert hundredths(count / 100) == count
 
 
-# Fixed for good: another hash would move callers between the arms on an upgrade. tests/core/routing/test_hash.py has the
-# definition.
+# Fixed for good: another hash would move callers between the arms on an upgrade.
 KNOWN_BUCKETS = [("orders", b"9"), ("orders", b"user-1"), ("", b"user-1"), ("g" * 65, b"user-1")]
 
 
