@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
@@ -19,6 +20,7 @@ from tests.needs import require
 _NOBODY: Final = 65534
 USER: Final = "tests"
 START_S: Final = 60.0
+_NUMBERS: Final = count()
 
 
 class PostgresServer:
@@ -81,6 +83,13 @@ class PostgresServer:
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(self.url(database), autocommit=True)
+
+    def new_database(self) -> str:
+        """Make an empty database, and return its name."""
+        name = f"t{next(_NUMBERS)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return name
 
     @property
     def hba(self) -> Path:
