@@ -91,12 +91,9 @@ def test_a_file_that_cannot_be_used_is_left_alone_and_the_message_says_what_can(
 
 
 @pytest.fixture
-def url(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> str:
+def url(postgres_server: PostgresServer) -> str:
     """The URL of an empty database."""
-    name = f"t{abs(hash(request.node.nodeid))}"
-    with postgres_server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return postgres_server.url(name)
+    return postgres_server.url(postgres_server.new_database())
 
 
 @pytest.fixture

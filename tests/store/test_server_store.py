@@ -43,12 +43,9 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def database(server: PostgresServer, request: pytest.FixtureRequest) -> str:
+def database(server: PostgresServer) -> str:
     """The name of an empty database."""
-    name = f"t{abs(hash(request.node.nodeid))}"
-    with server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return name
+    return server.new_database()
 
 
 @pytest.fixture
