@@ -14,6 +14,7 @@ from strangler.ledger.actions import apply_import, fold, ignore, own
 from strangler.ledger.ledger_state import MAX_HOURS, LedgerState
 from strangler.state.files import STORE
 from strangler.store import stored_ledger
+from strangler.store.connection import make_tables
 from strangler.store.evidence.access import file_location
 from strangler.store.evidence.reading import reader
 from strangler.store.sqlite import connect, transaction
@@ -25,7 +26,7 @@ class Kept:
     """A ledger and its store."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = connect(path, stored_ledger.SCHEMA, None)
+        self.connection = connect(path, lambda made: make_tables(made, stored_ledger.SCHEMA))
         self.state = LedgerState()
 
     def save(self, *, fails: bool = False) -> None:

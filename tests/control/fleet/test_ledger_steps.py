@@ -25,7 +25,7 @@ from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.file_store import FileStore
 from strangler.store.ledger_changes import lock_saves, note_save
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store, StoreError
 from tests import factories as f
 
@@ -93,7 +93,7 @@ class Node:
         self.name = name
         self.now = NOW
         self.acknowledged: list[tuple[str, int]] = []
-        self.store = NodeStore(folder / STORE, SCHEMA)
+        self.store = NodeStore(folder / STORE, prepare_file)
         self.clock = StoreClock(lambda: self.now, lambda: self.now)
         self.clock.set(NOW)
         self.leadership = Leadership(lead, name, self.store)
