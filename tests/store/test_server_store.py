@@ -24,8 +24,8 @@ from strangler.store.meta import read_meta, write_meta
 from strangler.store.numbered_batches import is_new_batch
 from strangler.store.schema.opening import open_store
 from strangler.store.store import PATIENCE_S, InDoubtError, Store, StoreError
-from tests.store.cutting import cutting
 from tests.store.postgres import PostgresServer, running_server
+from tests.store.store_proxy import store_proxy
 
 SOON_S = 30.0
 """Beyond which something must hang: a machine that is busy is no failure."""
@@ -257,13 +257,13 @@ async def test_a_batch_whose_commit_was_lost_is_written_once(
             connection.execute("INSERT INTO baselines VALUES ('orders', '', 1)")
         return is_due
 
-    async with cutting(server.port) as proxy:
+    with store_proxy(server.port) as proxy:
         store = at(f"postgresql://tests@127.0.0.1:{proxy.port}/{database}", tmp_path)
         await say(store, "first")
-        proxy.is_armed = True
+        proxy.lose(1)
         with pytest.raises(InDoubtError, match="may have been stored or not"):
             await store.call(write)
-        assert proxy.cuts == 1
+        assert proxy.lost == 1
         async with asyncio.timeout(SOON_S):
             while True:
                 with suppress(StoreError):
