@@ -15,10 +15,10 @@ from strangler.control.fleet.leadership import NotLeaderError
 from strangler.control.fleet.ledger_requests import KIND, LedgerOrder
 from strangler.control.fleet.shared_ledger import FleetNode, SharedLedger
 from strangler.control.fleet.store_clock import StoreClock
-from strangler.control.ledger_home import LedgerAwayError, LedgerOffError, RowChange
+from strangler.control.ledger_home import LedgerAwayError, LedgerOffError
 from strangler.core.documents import ImportedSum, LedgerImportRequest
 from strangler.ipc.messages import LedgerBatch, LedgerSum
-from strangler.ledger.actions import LedgerError, own
+from strangler.ledger.actions import LedgerError, RowChange, own
 from strangler.state.files import STORE
 from strangler.store import ledger_batches, requests, stored_ledger
 from strangler.store.connection import Connection
