@@ -21,7 +21,7 @@ from strangler.engine.intake.intake import Intake
 from strangler.engine.living import FOLDER, kill_all, living
 from strangler.engine.own_envoy import OwnEnvoy
 from strangler.engine.ownership import Ownership
-from strangler.engine.rendering import SwitchState, Wanted
+from strangler.engine.rendering import SwitchState, Wanted, with_listeners_of_start
 from strangler.engine.steering import EngineError, Steering
 from strangler.engine.switching import Switching
 from strangler.envoy.place import Switches
@@ -61,6 +61,7 @@ class Engine:
     ) -> None:
         """Raises BinaryError, OSError."""
         settings = decode_settings(start.settings())
+        settings = with_listeners_of_start(settings, settings, start.addresses)
         logs.configure(settings.log, PROCESS, writer)
         raise_file_limit()
         self._log = structlog.get_logger()
@@ -69,7 +70,8 @@ class Engine:
         self._writer = writer
         self._generation = start.generation
         """The generation that Envoy has confirmed last; before that, the first one."""
-        self._drain_s = settings.limits.drain_s
+        self._former = settings
+        """The settings that Envoy has confirmed last; before that, the first ones."""
         self._state = EngineState("", None, "")
         self._stop = asyncio.Event()
         self._signals = 0
@@ -127,7 +129,7 @@ class Engine:
         if wanted.generation != self._generation:
             self._log.info("envoy.loaded", generation=wanted.generation)
         self._generation = wanted.generation
-        self._drain_s = wanted.settings.limits.drain_s
+        self._former = wanted.settings
         logs.configure(wanted.settings.log, PROCESS, self._writer)
         self._intake.adopt(wanted.settings, wanted.generation)
         self._link.offer(LoadedGeneration(wanted.generation))
@@ -152,7 +154,7 @@ class Engine:
             self._switch.present = Switches(message.on, frozenset(message.routes))
             self._switching.turn()
         elif isinstance(message, Push):
-            self._steering.want(partial(_decoded, message, self._switch))
+            self._steering.want(partial(self._decoded, message))
         else:
             self._intake.receive(message)
 
@@ -162,6 +164,11 @@ class Engine:
 
     def _wake(self) -> None:
         self._steering.wake.set()
+
+    def _decoded(self, push: Push) -> Wanted:
+        """Return what to bring to Envoy. A thread calls this: 10,000 routes take a while."""
+        settings = with_listeners_of_start(decode_settings(push.settings), self._former, self._start.addresses)
+        return Wanted(settings, push.generation, time.time(), self._switch)
 
     def _on_signal(self) -> None:
         self._signals += 1  # the end of the lifeline, which comes first, is none
@@ -182,7 +189,7 @@ class Engine:
 
     async def _finish(self) -> None:
         """Leave Envoy to the process that waits for it; if none does, let it finish its requests, and end it."""
-        until = time.monotonic() + self._drain_s
+        until = time.monotonic() + self._former.limits.drain_s
         with contextlib.suppress(OSError):  # the supervisor may be gone
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
         if not self._steering.is_owner:
@@ -209,10 +216,6 @@ class Engine:
 
     def _is_served(self) -> bool:
         return not self._has_own or bool(living(self._folder))
-
-
-def _decoded(push: Push, switch: SwitchState) -> Wanted:
-    return Wanted(decode_settings(push.settings), push.generation, time.time(), switch)
 
 
 async def _cancel(task: "asyncio.Task[object]") -> None:
