@@ -188,7 +188,7 @@ async def _live(envoy: RunningEnvoy) -> None:
     for _ in range(1000):
         assert envoy.process.returncode is None, envoy.log
         with suppress(OSError, ValueError):
-            statuses = json.loads(await envoy.admin("/listeners?format=json"))["listener_statuses"]
+            statuses = json.loads(await envoy.admin("/listeners?format=json")).get("listener_statuses", [])
             envoy.ports = {each["name"]: _port(each) for each in statuses}
             if wanted <= set(envoy.ports) and (await envoy.admin("/ready")).strip() == b"LIVE":
                 return
