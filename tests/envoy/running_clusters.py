@@ -16,6 +16,7 @@ from strangler.core.settings import RouteSettings, Settings
 from strangler.envoy.arm_clusters import candidate_arm, legacy_arm, route_timeouts
 from strangler.envoy.bootstrap_file import bootstrap
 from strangler.envoy.clusters import cluster_list
+from strangler.envoy.key_files import secret_list
 from strangler.envoy.listening import listener_list
 from strangler.envoy.mirrors import route_mirrors
 from strangler.envoy.place import EnvoyPlace
@@ -133,6 +134,7 @@ def resources_of(settings: Settings, place: EnvoyPlace) -> EnvoyResources:
         tuple(cluster_list(settings, place)),
         simple_routes(settings),
         {},
+        tuple(secret_list(settings, place)),
     )
 
 
@@ -164,6 +166,7 @@ async def running(
     await records.serve(place.telemetry_socket)
     envoy = RunningEnvoy(folder, resources, records)
     envoy.write(resources, "1")
+    assert (found := await validated(resources, folder)) == "", found
     with (folder / "envoy.log").open("w") as log:
         envoy.process = await asyncio.create_subprocess_exec(
             binary(), "-c", str(folder / "bootstrap.json"), "--use-dynamic-base-id", "--concurrency", str(concurrency),
