@@ -60,6 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.routing",
         "tls",
     },
+    # settings to Envoy's configuration
+    "envoy": {"core", "core.http", "core.routing"},
     # what every process has
     "clock": set(),
     "logs": {"core", "times"},
@@ -167,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.rollout",
         "core.routing",
         "core.shadowing",
+        "engine",
         "http1",
         "ipc",
         "ledger",
@@ -182,7 +185,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
         "unnamed_files",
     },
-    "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
+    "engine": {"core", "envoy", "ipc", "logs", "sockets"},
+    "supervisor": {"core", "engine", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": {"core"},
     "cli": {
         "config",
@@ -195,6 +199,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.routing",
         "core.shadowing",
         "demo",
+        "engine",
         "http1",
         "imports",
         "ipc",
