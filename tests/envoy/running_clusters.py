@@ -120,10 +120,15 @@ def _entry(settings: Settings, route: RouteSettings | None, cluster: str, *, is_
         action["request_mirror_policies"] = route_mirrors(settings, route)
     name = "" if route is None else route.name
     return {
-        "match": {"prefix": "" if route is None else (route.match.prefix or route.match.path), "headers": headers},
+        "match": {"prefix": _prefix(route), "headers": headers},
         "metadata": {"filter_metadata": {"strangler": {"route": name, "reason": "percent" if name else "no_route"}}},
         "route": action,
     }
+
+
+def _prefix(route: RouteSettings | None) -> str:
+    """The prefix of a route up to its first name; none for all."""
+    return "" if route is None else (route.match.prefix or route.match.path or "").partition("{")[0]
 
 
 def resources_of(settings: Settings, place: EnvoyPlace) -> EnvoyResources:
