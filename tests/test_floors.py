@@ -60,6 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.routing",
         "tls",
     },
+    # settings to Envoy's configuration
+    "envoy": {"core", "core.http", "core.routing"},
     # what every process has
     "clock": set(),
     "logs": {"core", "times"},

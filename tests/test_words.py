@@ -38,6 +38,8 @@ OTHER_SENSES = {
     "monolith": "the real one that tests start; in the package it is legacy",
     "variant": "of a benchmark; a route has arms",
     "agent": "the field User-Agent",
+    "cluster": "of Envoy: what a route of its leads to",
+    "circuit": "the circuit breakers of Envoy, which are limits",
     "bug": "a fault of our own code; a difference that is seen again and again is a signature",
     "v1": "of Linux's control groups",
 }

@@ -46,7 +46,7 @@ def check_choice(settings: Settings, choice: EnvoyChoice) -> None:
     if settings.engine != "envoy" or not settings.workers:
         if choice != EnvoyChoice():
             raise click.ClickException(
-                "--envoy-binary and --control-only are for `engine: envoy`; write that into routes.yaml, or leave out both"
+                "--envoy-binary and --control-only are for `engine: envoy`; write that into routes.yaml, or leave both"
             )
         return
     from strangler.engine.binary import BinaryError, find  # the supervisor stays without it

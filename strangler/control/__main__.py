@@ -83,6 +83,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         first=first,
         in_force=in_force,
         receives_at=start.receives_at,
+        envoy_binary=start.envoy_binary,
     )
     supervisor = SupervisorSender()
     tls = AdminTls(in_force.settings, lambda pem: supervisor.send(AdminCertificates(pem)))

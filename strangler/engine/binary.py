@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-FIRST_VERSION: Final = (1, 36)
+FIRST_VERSION: Final = (1, 37)
 LAST_VERSION: Final = (1, 40)
 SUPPORTED: Final = f"{'.'.join(map(str, FIRST_VERSION))} to {'.'.join(map(str, LAST_VERSION))}"
 VERSION_TIMEOUT_S: Final = 20.0

@@ -1,10 +1,13 @@
 """One Envoy as a process: its command, its start, and what shows that it has ended."""
 
 import asyncio
+import errno
 import hashlib
 import os
+import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,9 +17,10 @@ from typing import Final
 import msgspec
 
 from strangler.core.settings import Settings
+from strangler.engine import detached
 from strangler.engine.admin_socket import AdminSocket
 from strangler.engine.binary import EnvoyBinary
-from strangler.engine.living import ADMIN_SOCKET, BASE_ID, LOCK, EnvoyRecord, LivingEnvoy, write_record
+from strangler.engine.living import ADMIN_SOCKET, LOCK, EnvoyRecord, LivingEnvoy, write_record
 from strangler.engine.log_lines import FORMAT, EnvoyLog
 from strangler.engine.ownership import try_lock
 from strangler.envoy.resources import BOOTSTRAP, Resource
@@ -26,7 +30,11 @@ _HIDDEN: Final = "STRANGLER_"
 """Variables that begin so are not Envoy's business: one of them is a secret."""
 
 LOG_LEVEL: Final = "warning"
+MAX_BASE_ID: Final = 200_000_000
+"""Envoy multiplies it by ten, and has 31 bits for that."""
+
 PARENT_GRACE_S: Final = 1
+SPAWN_TIMEOUT_S: Final = 20.0
 
 
 def options(settings: Settings) -> tuple[str, ...]:
@@ -52,15 +60,8 @@ def _fixed_options() -> tuple[str, ...]:
     )
 
 
-def _restart_options(parent: LivingEnvoy | None) -> tuple[str, ...]:
-    """Return the options of a hot restart, or those of a first start, which leaves an id for the next one."""
-    if parent is None or parent.record is None or parent.base_id is None:
-        return ("--use-dynamic-base-id", "--base-id-path", BASE_ID)
-    return ("--base-id", str(parent.base_id), "--restart-epoch", str(parent.record.epoch + 1))
-
-
 class EnvoyProcess:
-    """An Envoy that this process watches: its child, or one that an earlier process has started."""
+    """An Envoy that this process watches, whoever has started it: it is nobody's child, so its status is not known."""
 
     def __init__(
         self,
@@ -69,7 +70,6 @@ class EnvoyProcess:
         log: EnvoyLog,
         loop: asyncio.AbstractEventLoop,
         on_end: Callable[[], object],
-        child: "subprocess.Popen[bytes] | None" = None,
     ) -> None:
         """Watch it. Raises OSError if it has gone already."""
         self.envoy = envoy
@@ -77,7 +77,6 @@ class EnvoyProcess:
         self.log = log
         self.admin = AdminSocket(envoy.folder / ADMIN_SOCKET)
         self.ended = asyncio.Event()
-        self._child = child
         self._report_end = on_end
         self._loop = loop
         self._pid_fd: int | None = os.pidfd_open(pid)
@@ -86,16 +85,6 @@ class EnvoyProcess:
     @property
     def has_ended(self) -> bool:
         return self.ended.is_set()
-
-    @property
-    def how(self) -> str:
-        """How it has ended, in words."""
-        status = None if self._child is None else self._child.poll()
-        return (
-            "it was started by an earlier process, so its status is not known"
-            if status is None
-            else how_it_ended(status)
-        )
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
@@ -147,40 +136,55 @@ def start(
     lock_fd = try_lock(folder / LOCK)
     assert lock_fd is not None, "the folder is new"
     output_fd = log.writing_end()
-    arguments = [binary.path, *_fixed_options(), *command.options, *_restart_options(command.parent)]
-    child: subprocess.Popen[bytes] | None = None
+    record = _record(binary, command)
+    arguments = [binary.path, *_fixed_options(), *command.options, *_epoch_options(record)]
+    pid: int | None = None
     try:
-        child = _spawn(arguments, folder, output_fd, lock_fd)
-        record = _record(binary, child.pid, command)
+        pid = _spawn(arguments, folder, output_fd, lock_fd)
+        record = replace(record, pid=pid)
         write_record(folder, record)
-        return EnvoyProcess(replace(place, record=record), child.pid, log, loop, on_end, child)
-    except OSError:
-        if child is not None:
-            child.kill()
-            child.wait()
+        return EnvoyProcess(replace(place, record=record), pid, log, loop, on_end)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        if pid is not None:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         log.close()
-        raise
+        if isinstance(error, OSError):
+            raise
+        raise OSError(errno.EAGAIN, f"its process has not begun within {SPAWN_TIMEOUT_S:.0f} s") from None
     finally:
         os.close(output_fd)
         os.close(lock_fd)
 
 
-def _spawn(command: list[str], folder: Path, output_fd: int, lock_fd: int) -> "subprocess.Popen[bytes]":
-    """Start a process that goes on if this one is killed. Its folder is its working directory: paths stay short."""
-    return subprocess.Popen(  # noqa: S603 - the program that the operator names, no shell
-        command,
+def _spawn(command: list[str], folder: Path, output_fd: int, lock_fd: int) -> int:
+    """Start a process that goes on if this one is killed; return its pid. Raises OSError.
+
+    The folder is its working directory, which keeps paths short.
+    """
+    done = subprocess.run(  # noqa: S603 - our own program, and the one that the operator names
+        [sys.executable, "-I", "-S", detached.__file__, *command],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)},
         pass_fds=(lock_fd,),
         stdin=subprocess.DEVNULL,
-        stdout=output_fd,
+        stdout=subprocess.PIPE,
         stderr=output_fd,
-        process_group=0,
+        timeout=SPAWN_TIMEOUT_S,
+        check=False,
     )
+    pid, _, _ = done.stdout.partition(b"\n")
+    if done.returncode or not pid.isdigit():
+        raise OSError(errno.EAGAIN, f"its process cannot be made: {how_it_ended(done.returncode)}")
+    return int(pid)
 
 
-def _record(binary: EnvoyBinary, pid: int, command: Command) -> EnvoyRecord:
-    epoch, base_id, parent = 0, None, command.parent
-    if parent is not None and parent.record is not None and parent.base_id is not None:
-        epoch, base_id = parent.record.epoch + 1, parent.base_id
-    return EnvoyRecord(pid, epoch, base_id, binary.version, command.options, command.bootstrap)
+def _record(binary: EnvoyBinary, command: Command) -> EnvoyRecord:
+    """Return the record of an Envoy that is about to start."""
+    former = None if command.parent is None else command.parent.record
+    epoch, base_id = (0, secrets.randbelow(MAX_BASE_ID) + 1) if former is None else (former.epoch + 1, former.base_id)
+    return EnvoyRecord(0, epoch, base_id, binary.version, command.options, command.bootstrap)
+
+
+def _epoch_options(record: EnvoyRecord) -> tuple[str, ...]:
+    return ("--base-id", str(record.base_id), "--restart-epoch", str(record.epoch))

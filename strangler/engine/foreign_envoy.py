@@ -55,11 +55,6 @@ class ForeignEnvoy:
         return None
 
     @property
-    def how(self) -> str:
-        """Nothing: its end is not noticed."""
-        return ""
-
-    @property
     def has_died(self) -> bool:
         """False: whoever runs it starts it again."""
         return False

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,8 +28,11 @@ FOLDER: Final = "envoy"
 LOCK: Final = "lock"
 RECORD: Final = "envoy.json"
 ADMIN_SOCKET: Final = "admin.sock"
-BASE_ID: Final = "base-id"
 
+KILL_S: Final = 2.0
+"""How long a killed Envoy may take to end."""
+
+_LOOK_EVERY_S: Final = 0.01
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
@@ -38,7 +42,7 @@ class EnvoyRecord:
 
     pid: int
     epoch: int  # of the hot restarts since the first of its kind
-    base_id: int | None  # None: Envoy has chosen it, and written it into its folder
+    base_id: int  # by which those of a hot restart find each other
     version: str
     options: tuple[str, ...]  # of the command, without those of the hot restart
     bootstrap: str  # a digest of that file
@@ -58,15 +62,6 @@ class LivingEnvoy:
     def pid(self) -> int | None:
         """The process; None if it cannot be known."""
         return self.record.pid if self.record is not None else _listener_pid(self.folder / ADMIN_SOCKET)
-
-    @property
-    def base_id(self) -> int | None:
-        """The id that a hot restart has to name; None if it is not known."""
-        if self.record is not None and self.record.base_id is not None:
-            return self.record.base_id
-        with suppress(OSError, ValueError):
-            return int((self.folder / BASE_ID).read_text())
-        return None
 
 
 def living(folder: Path) -> list[LivingEnvoy]:
@@ -111,28 +106,28 @@ def remove_dead(folder: Path) -> None:
                 left.unlink()
 
 
-def kill_all(folder: Path) -> list[int]:
-    """Kill the Envoys that live below a folder; return their pids."""
-    killed = []
-    for envoy in living(folder):
-        if envoy.pid is not None:
-            with suppress(OSError):
-                os.kill(envoy.pid, signal.SIGKILL)
-                killed.append(envoy.pid)
-    return killed
+def kill_all(folder: Path, patience_s: float = KILL_S) -> None:
+    """Kill the Envoys that live below a folder, wait for their end, and remove what they leave."""
+    deadline = time.monotonic() + patience_s
+    while (left := living(folder)) and time.monotonic() < deadline:
+        for envoy in left:
+            if envoy.pid is not None:
+                with suppress(OSError):
+                    os.kill(envoy.pid, signal.SIGKILL)
+        time.sleep(_LOOK_EVERY_S)
+    remove_dead(folder)
 
 
 def _forget(path: Path) -> None:
     record = read_record(path)
-    base_id = LivingEnvoy(0, path, record).base_id
-    if base_id is not None and (record is None or not _is_used(path.parent, base_id)):
+    if record is not None and not _is_used(path.parent, record.base_id):
         with suppress(OSError):  # Envoy leaves 104 bytes there, which nobody else would remove
-            os.unlink(f"/dev/shm/envoy_shared_memory_{base_id * 10}")  # noqa: S108 - the name that Envoy gives it
+            os.unlink(f"/dev/shm/envoy_shared_memory_{record.base_id * 10}")  # noqa: S108 - the name that Envoy gives it
     shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_used(folder: Path, base_id: int) -> bool:
-    return any(envoy.base_id == base_id for envoy in living(folder))
+    return any(envoy.record is not None and envoy.record.base_id == base_id for envoy in living(folder))
 
 
 def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -21,7 +21,7 @@ from strangler.engine.intake.intake import Intake
 from strangler.engine.living import FOLDER, kill_all, living
 from strangler.engine.own_envoy import OwnEnvoy
 from strangler.engine.ownership import Ownership
-from strangler.engine.rendering import SwitchState, Wanted
+from strangler.engine.rendering import SwitchState, Wanted, with_listeners_of_start
 from strangler.engine.steering import EngineError, Steering
 from strangler.engine.switching import Switching
 from strangler.envoy.place import Switches
@@ -47,6 +47,9 @@ PROCESS: Final = "envoy"
 CLAIM_WAIT_S: Final = 10.0
 """How long a process that is to end leaves Envoy alone for the next one, where one is to be expected."""
 
+SETTLE_S: Final = 5.0
+"""How long the start of an Envoy, or a delivery, may go on after the process is to end."""
+
 _CLAIM_LOOK_S: Final = 0.02
 
 
@@ -58,6 +61,7 @@ class Engine:
     ) -> None:
         """Raises BinaryError, OSError."""
         settings = decode_settings(start.settings())
+        settings = with_listeners_of_start(settings, settings, start.addresses)
         logs.configure(settings.log, PROCESS, writer)
         raise_file_limit()
         self._log = structlog.get_logger()
@@ -66,10 +70,11 @@ class Engine:
         self._writer = writer
         self._generation = start.generation
         """The generation that Envoy has confirmed last; before that, the first one."""
-        self._drain_s = settings.limits.drain_s
+        self._former = settings
+        """The settings that Envoy has confirmed last; before that, the first ones."""
         self._state = EngineState("", None, "")
         self._stop = asyncio.Event()
-        self._ends_at_once = False
+        self._signals = 0
         self._counts = ConnectionCounts(start.counts_fd)
         metrics = Metrics()
         self._link = WorkerLink(
@@ -107,7 +112,7 @@ class Engine:
         stop = asyncio.create_task(self._stop.wait())
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         try:
-            await _cancel(work)
+            await self._settle(work)
             await self._finish()
         finally:
             for part in (stop, *parts):
@@ -124,7 +129,7 @@ class Engine:
         if wanted.generation != self._generation:
             self._log.info("envoy.loaded", generation=wanted.generation)
         self._generation = wanted.generation
-        self._drain_s = wanted.settings.limits.drain_s
+        self._former = wanted.settings
         logs.configure(wanted.settings.log, PROCESS, self._writer)
         self._intake.adopt(wanted.settings, wanted.generation)
         self._link.offer(LoadedGeneration(wanted.generation))
@@ -149,15 +154,24 @@ class Engine:
             self._switch.present = Switches(message.on, frozenset(message.routes))
             self._switching.turn()
         elif isinstance(message, Push):
-            self._steering.want(partial(_decoded, message, self._switch))
+            self._steering.want(partial(self._decoded, message))
         else:
             self._intake.receive(message)
+
+    @property
+    def _ends_at_once(self) -> bool:
+        return self._signals > 1
 
     def _wake(self) -> None:
         self._steering.wake.set()
 
+    def _decoded(self, push: Push) -> Wanted:
+        """Return what to bring to Envoy. A thread calls this: 10,000 routes take a while."""
+        settings = with_listeners_of_start(decode_settings(push.settings), self._former, self._start.addresses)
+        return Wanted(settings, push.generation, time.time(), self._switch)
+
     def _on_signal(self) -> None:
-        self._ends_at_once = self._stop.is_set()
+        self._signals += 1  # the end of the lifeline, which comes first, is none
         self._stop.set()
 
     def _on_lifeline(self) -> None:
@@ -166,9 +180,16 @@ class Engine:
 
     # The end
 
+    async def _settle(self, work: "asyncio.Task[None]") -> None:
+        """End the work, but not in the middle of a start or a delivery. Raises EngineError."""
+        self._steering.stop()
+        if self._steering.is_owner:
+            await asyncio.wait({work}, timeout=SETTLE_S)
+        await _cancel(work)
+
     async def _finish(self) -> None:
         """Leave Envoy to the process that waits for it; if none does, let it finish its requests, and end it."""
-        until = time.monotonic() + self._drain_s
+        until = time.monotonic() + self._former.limits.drain_s
         with contextlib.suppress(OSError):  # the supervisor may be gone
             os.write(self._start.leaving_fd, f"{self._start.instance}\n".encode())
         if not self._steering.is_owner:
@@ -195,10 +216,6 @@ class Engine:
 
     def _is_served(self) -> bool:
         return not self._has_own or bool(living(self._folder))
-
-
-def _decoded(push: Push, switch: SwitchState) -> Wanted:
-    return Wanted(decode_settings(push.settings), push.generation, time.time(), switch)
 
 
 async def _cancel(task: "asyncio.Task[object]") -> None:

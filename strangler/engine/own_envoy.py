@@ -79,11 +79,6 @@ class OwnEnvoy:
         return None if self.present is None else self.present.pid
 
     @property
-    def how(self) -> str:
-        """How the present one has ended."""
-        return "it could not be started" if self.present is None else self.present.how
-
-    @property
     def has_died(self) -> bool:
         """True if there is none that serves."""
         return self.present is None or self.present.has_ended
@@ -172,7 +167,6 @@ class OwnEnvoy:
                 with suppress(asyncio.CancelledError):
                     await task
             await asyncio.to_thread(living.kill_all, self._folder)
-            await asyncio.to_thread(living.remove_dead, self._folder)
         return is_ended
 
     async def let_go(self) -> None:
@@ -271,7 +265,7 @@ class OwnEnvoy:
             reason = process.log.refusal
             process.close()
             self._clear(folder)
-            raise DeliveryError(f"{error}; {reason or process.how}") from error
+            raise DeliveryError(f"{error}: {reason or 'its log is above'}") from error
         self._take(process, delivery)
         log.info("envoy.ready", child_pid=process.pid, version=self.binary.version, generation=wanted.generation)
         await delivery.confirm_all(self.confirmation)
@@ -302,7 +296,7 @@ class OwnEnvoy:
                 await drain(process, time.monotonic() + drain_s, lambda: False)
             elif not await has_ended_within(process, drain_s + 2 * PARENT_GRACE_S):
                 await end(process)
-            log.info("envoy.left", child_pid=process.pid, how=process.how)
+            log.info("envoy.left", child_pid=process.pid)
         finally:
             process.close()
             self._close_telemetry(process.envoy.folder)

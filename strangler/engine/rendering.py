@@ -1,7 +1,7 @@
 """The making of Envoy's configuration, as the engine's process sees it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from strangler.core.settings import Settings
@@ -9,6 +9,18 @@ from strangler.envoy import render as rendered
 from strangler.envoy.place import EnvoyPlace, Switches
 from strangler.envoy.resources import EnvoyResources
 from strangler.envoy.runtime import runtime_layer
+
+
+def with_listeners_of_start(settings: Settings, former: Settings, addresses: Collection[str]) -> Settings:
+    """Return settings with the listeners at these addresses alone: where clients connect changes at a restart.
+
+    One that the settings have no more stays as it was, with its certificates.
+    """
+    by_address = {str(listener.address): listener for listener in (*former.listeners, *settings.listeners)}
+    listeners = tuple(by_address[address] for address in addresses if address in by_address)
+    if listeners == settings.listeners:
+        return settings
+    return replace(settings, listeners=listeners, files={**former.files, **settings.files})
 
 
 class Render(Protocol):
@@ -42,7 +54,7 @@ class Wanted:
 
     def layer(self) -> Mapping[str, Any]:
         """Return the runtime with the kill switch as it is now, which takes milliseconds."""
-        return runtime_layer(self.settings, self.switch.present, self.now)
+        return runtime_layer(self.settings, self.switch.present)
 
     @property
     def next_change(self) -> float | None:

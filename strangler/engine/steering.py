@@ -38,8 +38,6 @@ class Envoy(Protocol):
     @property
     def pid(self) -> int | None: ...
     @property
-    def how(self) -> str: ...
-    @property
     def has_died(self) -> bool: ...
     @property
     def problem(self) -> str | None: ...
@@ -93,11 +91,17 @@ class Steering:
         self._binary = binary
         self._listener = listener
         self._is_standby = is_standby
+        self._stopping = asyncio.Event()
         self._deaths = 0
         self._began: float | None = None
         self._failures = 0
         self._failed: Wanted | None = None
         self._retry_due = float("inf")
+
+    def stop(self) -> None:
+        """Have `run` return once what it does now is done."""
+        self._stopping.set()
+        self.wake.set()
 
     def want(self, decoded: Callable[[], Wanted]) -> None:
         """Have Envoy get these settings next; earlier ones that it has not got are left out. A thread decodes them."""
@@ -105,13 +109,13 @@ class Steering:
         self.wake.set()
 
     async def run(self, is_served: Callable[[], bool]) -> None:
-        """Take Envoy over, and bring it all that changes, until cancelled. Raises EngineError.
+        """Take Envoy over, and bring it all that changes, until `stop`. Raises EngineError.
 
         `is_served` returns whether an Envoy of an earlier process serves, which we shall adopt.
         """
         await self._take_over(is_served)
         self._is_standby = False
-        while True:
+        while not self._stopping.is_set():
             self._listener.changed()
             await self._wait()
             if self._envoy.has_died:
@@ -156,9 +160,12 @@ class Steering:
             self._deaths = 1 if time.monotonic() - self._began >= QUIET_S else self._deaths + 1
             delay_s = restart_delay_s(self._deaths)
             event = "envoy.died" if self._deaths == 1 else "envoy.crash_loop"
-            log.error(event, how=self._envoy.how, deaths_in_a_row=self._deaths, restart_in_s=delay_s)
+            log.error(event, child_pid=self._envoy.pid, deaths_in_a_row=self._deaths, restart_in_s=delay_s)
             self._listener.changed()
-            await asyncio.sleep(delay_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
+                    return
         self._began = time.monotonic()
         try:
             await self._envoy.restart(self._present)

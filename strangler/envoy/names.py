@@ -13,6 +13,9 @@ METADATA: Final = "strangler"
 
 KILL_SWITCH_KEY: Final = "strangler.kill_switch"
 
+LEGACY_READS: Final = "up/legacy:reads"
+"""Legacy for GET, HEAD and OPTIONS, which may be sent again. No upstream has a colon in its name."""
+
 
 def upstream_cluster(upstream: str) -> str:
     """Return the cluster of an upstream itself."""
@@ -37,3 +40,8 @@ def off_key(route: str) -> str:
 def shadow_key(route: str) -> str:
     """Return the runtime key of the share of a route's requests that is mirrored, in ten thousandths."""
     return f"strangler.shadow.{route}"
+
+
+def composite_cluster(candidate: str, digest: str) -> str:
+    """Return the cluster that tries a candidate and then legacy."""
+    return f"arms/{candidate}/{digest}"

@@ -15,6 +15,8 @@ class EnvoyPlace:
     """The unix socket that Envoy's access records go to."""
     receiver_socket: str
     """The unix socket of the receiver that mirrored requests go to."""
+    system_ca: str = "/etc/ssl/certs/ca-certificates.crt"
+    """The file of the authorities that the system trusts."""
 
 
 @dataclass(frozen=True, slots=True)

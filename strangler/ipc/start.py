@@ -41,7 +41,7 @@ class WorkerStart:
     index: int  # 0 to workers - 1; a worker that replaces a dead one takes over its index
     instance: str
     listen_fds: tuple[int, ...]  # bound and listening, shared by all workers
-    addresses: tuple[str, ...]  # of each of them, as routes.yaml writes it
+    addresses: tuple[str, ...]  # of each of them, as routes.yaml writes it; with Envoy, of what it listens at
     link_path: str  # control's local socket; always listening while the supervisor lives
     settings_fd: int
     generation: int

@@ -74,7 +74,7 @@ class Spawner:
             index=place.index,
             instance=place.instance,
             listen_fds=tuple(listener.fileno() for listener in self._sockets.listen),
-            addresses=tuple(self._sockets.addresses),
+            addresses=(*self._sockets.addresses, *self._sockets.elsewhere),
             link_path=str(self._sockets.link_path),
             settings_fd=self._settings.fd,
             generation=self._settings.generation,

@@ -1,0 +1,160 @@
+"""The clusters that route entries name: what an arm of a route leads to, shared by all routes of the same content.
+
+A candidate with a fallback is a composite: its members are tried in turn, the candidate first and legacy after it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from strangler.core.routing.arm import LEGACY
+from strangler.core.settings import RouteSettings, Settings, TimeoutSettings
+from strangler.envoy.extensions import CLUSTER, digest, extension, protocol_options
+from strangler.envoy.gates import Gate, candidate_gate, legacy_gate
+from strangler.envoy.mirrors import arm_mirrors
+from strangler.envoy.names import LEGACY_READS, composite_cluster, gate_cluster, upstream_cluster
+from strangler.envoy.protection import MANY, error_matcher, thresholds
+from strangler.envoy.resources import Resource
+from strangler.envoy.retrying import at_legacy, has_retries, same_upstream
+
+_HEAD_MARGIN_S = 1.0
+"""How much longer than `response` nothing may come: the pause before a head is no idle connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """One composite: its name and members, and the options of its HTTP, which its members' do not replace."""
+
+    name: str
+    members: tuple[str, ...]
+    options: dict[str, Any]
+
+    def cluster(self) -> Resource:
+        """Return its cluster. Its own number of retries limits those; its members' other limits are in force."""
+        members = [{"name": member} for member in self.members]
+        return {
+            "@type": CLUSTER,
+            "name": self.name,
+            "lb_policy": "CLUSTER_PROVIDED",
+            "cluster_type": extension(
+                "envoy.clusters.composite", "clusters.composite.v3.ClusterConfig", clusters=members
+            ),
+            "circuit_breakers": thresholds(MANY, MANY),
+            "typed_extension_protocol_options": protocol_options(
+                explicit_http_config={"http_protocol_options": {}}, **self.options
+            ),
+        }
+
+
+def candidate_arm(settings: Settings, route: RouteSettings, *, is_read: bool) -> str:
+    """Return the cluster of a route's candidate arm, for GET, HEAD and OPTIONS or for all other methods."""
+    composite = candidate_composite(settings, route, is_read=is_read)
+    return _member(settings, route) if composite is None else composite.name
+
+
+def legacy_arm(settings: Settings, *, is_read: bool) -> str:
+    """Return the cluster of legacy, for GET, HEAD and OPTIONS or for all other methods."""
+    if is_read and legacy_reads(settings) is not None:
+        return LEGACY_READS
+    return legacy_member(settings)
+
+
+def legacy_member(settings: Settings) -> str:
+    """Return the cluster that leads to legacy once."""
+    gate = legacy_gate(settings)
+    return upstream_cluster(LEGACY) if gate is None else gate_cluster(gate.name)
+
+
+def route_timeouts(settings: Settings, route: RouteSettings | None) -> tuple[float | None, float | None]:
+    """Return the longest time to the head of a response, and between two bytes, of an entry for a route (None: for
+    legacy alone), in seconds; None: no limit. A gate has its own, so the entry has the longer ones of both arms."""
+    times = [settings.upstreams[LEGACY].timeouts]
+    if route is not None and route.candidate is not None:
+        candidate = route.timeouts or settings.upstreams[route.candidate].timeouts
+        times = [candidate] if route.is_passthrough and route.fallback is None else [*times, candidate]
+    return _longest([each.response_s for each in times]), _longest([idle_s(each) for each in times])
+
+
+def idle_s(times: TimeoutSettings) -> float | None:
+    """Return the longest time without a byte, which the wait for a head must not end."""
+    return stream_idle_s(times.response_s, times.idle_s)
+
+
+def stream_idle_s(response_s: float | None, between_s: float | None) -> float | None:
+    """Return the same from both times of an upstream."""
+    if between_s is None or response_s is None:
+        return None
+    return max(between_s, response_s + _HEAD_MARGIN_S)
+
+
+def composites(settings: Settings) -> tuple[Composite, ...]:
+    """Return all composites of a configuration, each once, in the order of their names."""
+    found: dict[str, Composite] = {}
+    for route in settings.routes:
+        if route.candidate is None:
+            continue
+        for is_read in (True, False):
+            composite = candidate_composite(settings, route, is_read=is_read)
+            if composite is not None:
+                found.setdefault(composite.name, composite)
+    reads = legacy_reads(settings)
+    if reads is not None:
+        found[reads.name] = reads
+    return tuple(found[name] for name in sorted(found))
+
+
+def candidate_composite(settings: Settings, route: RouteSettings, *, is_read: bool) -> Composite | None:
+    """Return the composite of a route's candidate arm; None if the arm is the upstream or its gate alone."""
+    if route.candidate is None:
+        return None
+    gate = candidate_gate(settings, route)
+    options: dict[str, Any] = {}
+    members = [_member(settings, route)]
+    mirrors = arm_mirrors(settings, route) if is_read else []
+    if mirrors:
+        options["request_mirror_policies"] = mirrors
+    if route.fallback is not None:
+        members += [legacy_member(settings)] * _legacy_tries(settings, is_gated=gate is not None)
+        when = route.fallback.when
+        options["retry_policy"] = at_legacy(when, is_read=is_read, is_gated=gate is not None, members=len(members))
+    if not options:
+        return None
+    matcher = None if gate is not None else error_matcher(settings.upstreams[route.candidate].breaker)
+    if matcher is not None:
+        options["outlier_detection"] = matcher
+    name = composite_cluster(route.candidate, digest([members, options]))
+    return Composite(name, tuple(members), options)
+
+
+def legacy_reads(settings: Settings) -> Composite | None:
+    """Return the composite for reads of legacy, which retries more than writes may; None if it retries nothing, or in
+    its gate."""
+    retry = settings.upstreams[LEGACY].retry
+    if legacy_gate(settings) is not None or not has_retries(retry):
+        return None
+    assert retry is not None
+    policy = same_upstream(retry, may_repeat=True)
+    options: dict[str, Any] = {"retry_policy": policy}
+    matcher = error_matcher(settings.upstreams[LEGACY].breaker)
+    if matcher is not None:
+        options["outlier_detection"] = matcher
+    return Composite(LEGACY_READS, (legacy_member(settings),) * retry.attempts, options)
+
+
+def _legacy_tries(settings: Settings, *, is_gated: bool) -> int:
+    """Return how often legacy may be tried after a candidate: its own gate retries by itself."""
+    retry = settings.upstreams[LEGACY].retry
+    if not is_gated or legacy_gate(settings) is not None or not has_retries(retry):
+        return 1
+    assert retry is not None
+    return retry.attempts
+
+
+def _member(settings: Settings, route: RouteSettings) -> str:
+    gate: Gate | None = candidate_gate(settings, route)
+    assert route.candidate is not None
+    return upstream_cluster(route.candidate) if gate is None else gate_cluster(gate.name)
+
+
+def _longest(times: list[float | None]) -> float | None:
+    known = [each for each in times if each is not None]
+    return max(known) if len(known) == len(times) else None

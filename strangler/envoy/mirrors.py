@@ -1,0 +1,101 @@
+"""Mirrors: copies of requests to the receiver, which asks both arms itself and compares what they respond."""
+
+from typing import Final
+
+from strangler.core.routing.arm import Arm
+from strangler.core.settings import RouteSettings, Settings, ShadowSettings
+from strangler.envoy.extensions import CLUSTER, protocol_options
+from strangler.envoy.names import METADATA, SHADOW_CLUSTER, shadow_key
+from strangler.envoy.place import EnvoyPlace
+from strangler.envoy.protection import thresholds
+from strangler.envoy.resources import Resource
+from strangler.envoy.units import duration
+from strangler.envoy.upstream_clusters import http_protocol
+
+ROUTE_HEADER: Final = "x-strangler-route"
+ARM_HEADER: Final = "x-strangler-arm"
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def route_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
+    """Return the mirror policies of a route's entries for reads. They are in force where legacy was chosen: a
+    candidate's cluster has its own."""
+    shadow = _shadow(route)
+    if shadow is None or shadow.of == "candidate":
+        return []
+    return [_policy(Arm.LEGACY, _share(shadow), shadow_key(route.name))]
+
+
+def arm_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
+    """Return the mirror policies of a route's candidate arm, which take the place of the entry's: a share of 0 is what
+    keeps the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+    shadow = _shadow(route)
+    if shadow is None:
+        return []
+    return [_policy(Arm.CANDIDATE, 0 if shadow.of == "legacy" else _share(shadow), None)]
+
+
+def mirrored_methods(route: RouteSettings) -> tuple[str, ...]:
+    """Return the reads of a route that are mirrored."""
+    shadow = _shadow(route)
+    return () if shadow is None else tuple(method for method in shadow.methods if method in _READS)
+
+
+def shadow_cluster(settings: Settings, place: EnvoyPlace) -> Resource | None:
+    """Return the cluster of the receiver; None if nothing is mirrored. What does not respond in time is given up, and
+    what is too much is dropped: a mirror never holds a request up."""
+    shadows = [shadow for route in settings.routes if (shadow := _shadow(route)) is not None]
+    if not shadows:
+        return None
+    in_flight = max(shadow.in_flight for shadow in shadows)
+    longest_s = max(shadow.timeout_s for shadow in shadows)
+    breakers = thresholds(in_flight, in_flight, in_flight)
+    for each in breakers["thresholds"]:
+        each["max_pending_requests"] = in_flight
+    return {
+        "@type": CLUSTER,
+        "name": SHADOW_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": SHADOW_CLUSTER,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": place.receiver_socket}}}}]}],
+        },
+        "circuit_breakers": breakers,
+        "typed_extension_protocol_options": protocol_options(
+            common_http_protocol_options={"max_stream_duration": duration(longest_s), "idle_timeout": "60s"},
+            **http_protocol(is_http2=False),
+        ),
+    }
+
+
+def _shadow(route: RouteSettings) -> ShadowSettings | None:
+    shadow = route.shadow
+    if shadow is None or shadow.is_only_received or not shadow.percent or not _READS & set(shadow.methods):
+        return None
+    return shadow
+
+
+def _share(shadow: ShadowSettings) -> int:
+    return round(shadow.percent * 100)
+
+
+def _policy(arm: Arm, share: int, runtime_key: str | None) -> Resource:
+    fraction: Resource = {"default_value": {"numerator": share, "denominator": "TEN_THOUSAND"}}
+    if runtime_key is not None:
+        fraction["runtime_key"] = runtime_key
+    return {
+        "cluster": SHADOW_CLUSTER,
+        "disable_shadow_host_suffix_append": True,
+        "runtime_fraction": fraction,
+        "request_headers_mutations": [
+            _set(ROUTE_HEADER, f"%METADATA(ROUTE:{METADATA}:route)%"),
+            _set(ARM_HEADER, arm.value),
+        ],
+    }
+
+
+def _set(name: str, value: str) -> Resource:
+    header = {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {"append": header}
