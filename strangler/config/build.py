@@ -321,7 +321,7 @@ def _sources(written: section.Section, source: settings.TimeoutSource, others: _
 
 
 def _fallback(fallback: schema_routes.Fallback) -> settings.FallbackSettings:
-    return settings.FallbackSettings(fallback.when, fallback.fence)
+    return settings.FallbackSettings(fallback.when, fallback.fence, "when" in fallback.model_fields_set)
 
 
 def _compare(compare: schema_compare.Compare) -> settings.CompareSettings:

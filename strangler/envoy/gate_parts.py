@@ -127,7 +127,7 @@ def _own_host(upstream: UpstreamSettings) -> Resource:
 
 def _tries(gate: Gate, upstream: UpstreamSettings, *, may_repeat: bool) -> Resource:
     policy: Resource = {"num_retries": 0}
-    if upstream.retry is not None and has_retries(upstream.retry):
+    if has_retries(upstream.retry):
         policy = same_upstream(upstream.retry, may_repeat=may_repeat)
     if len(upstream.urls) > 1:
         policy["retry_host_predicate"] = [_PREVIOUS_HOSTS]

@@ -4,6 +4,8 @@ A request on a route may go to the candidate and then to legacy, or to either by
 Envoy changes (path, Host, headers, timeouts), it changes for both. So an upstream with changes of its own has a gate,
 which is a hop inside the same process. A gate says in a field how the attempt ended, so that each reason for a fallback
 is one of its own.
+
+A gate costs about as much as all else of a request. What the file leaves at its default makes none.
 """
 
 from collections.abc import Iterable
@@ -78,10 +80,18 @@ def _needs_gate(settings: Settings, route: RouteSettings, upstream: UpstreamSett
         return True
     if route.is_passthrough and route.fallback is None:
         return False  # nothing else shares its entry
-    legacy = settings.upstreams[LEGACY].timeouts
-    if (times.response_s, times.idle_s) != (legacy.response_s, legacy.idle_s):
+    if _has_own_times(times, settings.upstreams[LEGACY].timeouts):
         return True
-    return route.fallback is not None and _needs_reasons(route.fallback.when, upstream)
+    return (
+        route.fallback is not None and route.fallback.is_when_written and _needs_reasons(route.fallback.when, upstream)
+    )
+
+
+def _has_own_times(candidate: TimeoutSettings, legacy: TimeoutSettings) -> bool:
+    """Return whether both arms have timeouts that differ, and one of them is written."""
+    if (candidate.response_s, candidate.idle_s) == (legacy.response_s, legacy.idle_s):
+        return False
+    return any(source != "default" for source in (*candidate.sources[1:], *legacy.sources[1:]))
 
 
 def _needs_reasons(when: Iterable[str | int], upstream: UpstreamSettings) -> bool:

@@ -65,7 +65,7 @@ def _over_udp(settings: Settings, place: EnvoyPlace, listener: ListenerSettings)
     clients = Clients(REMOTE_PEER, "https", "HTTP3", is_trusted=False)
     chain = {
         "filters": [connection_manager(settings, place, clients)],
-        "transport_socket": quic_socket(listener.tls),
+        "transport_socket": quic_socket(listener.tls, place),
     }
     return {
         "@type": LISTENER,
@@ -140,7 +140,7 @@ def _chain(
     chain: Resource = {"filters": [connection_manager(settings, place, clients, routes)]}
     if tls is None:
         return chain
-    chain["transport_socket"] = tls_socket(tls, ("h2", "http/1.1") if listener.http2 else ("http/1.1",))
+    chain["transport_socket"] = tls_socket(tls, place, ("h2", "http/1.1") if listener.http2 else ("http/1.1",))
     if settings.limits.header_timeout_s is not None:
         chain["transport_socket_connect_timeout"] = duration(settings.limits.header_timeout_s)
     return chain

@@ -16,6 +16,7 @@ from strangler.core.settings import RouteSettings, Settings
 from strangler.envoy.arm_clusters import candidate_arm, legacy_arm, route_timeouts
 from strangler.envoy.bootstrap_file import bootstrap
 from strangler.envoy.clusters import cluster_list
+from strangler.envoy.key_files import secret_list
 from strangler.envoy.listening import listener_list
 from strangler.envoy.mirrors import route_mirrors
 from strangler.envoy.place import EnvoyPlace
@@ -133,6 +134,7 @@ def resources_of(settings: Settings, place: EnvoyPlace) -> EnvoyResources:
         tuple(cluster_list(settings, place)),
         simple_routes(settings),
         {},
+        tuple(secret_list(settings, place)),
     )
 
 
@@ -159,6 +161,7 @@ async def running(settings: Settings, folder: Path | None = None, concurrency: i
     await records.serve(place.telemetry_socket)
     envoy = RunningEnvoy(folder, resources, records)
     envoy.write(resources, "1")
+    assert (found := await validated(resources, folder)) == "", found
     with (folder / "envoy.log").open("w") as log:
         envoy.process = await asyncio.create_subprocess_exec(
             binary(), "-c", str(folder / "bootstrap.json"), "--use-dynamic-base-id", "--concurrency", str(concurrency),
@@ -183,7 +186,7 @@ async def _live(envoy: RunningEnvoy) -> None:
     for _ in range(1000):
         assert envoy.process.returncode is None, envoy.log
         with suppress(OSError, ValueError):
-            statuses = json.loads(await envoy.admin("/listeners?format=json"))["listener_statuses"]
+            statuses = json.loads(await envoy.admin("/listeners?format=json")).get("listener_statuses", [])
             envoy.ports = {each["name"]: _port(each) for each in statuses}
             if wanted <= set(envoy.ports) and (await envoy.admin("/ready")).strip() == b"LIVE":
                 return
