@@ -414,6 +414,7 @@ def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
         "state": (first.state, now.state),
         "store": (first.store, now.store),
         "node": (first.node, now.node),
+        "engine": (first.engine, now.engine),
     }
     return tuple(key for key, (before, other) in pairs.items() if before != other)
 

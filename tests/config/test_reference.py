@@ -57,6 +57,10 @@ def _complete(data: Any, path: str) -> None:
         data["listen"][0].setdefault("address", "unix:/run/strangler.sock" if is_unix else "127.0.0.1:8080")
         if path.endswith("proxy_protocol.required"):
             data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
+        if path.endswith("http3"):
+            data["listen"][0]["tls"] = {}
+    if path.endswith(("http2", "http3")):
+        data["engine"] = "envoy"
     _complete_tls(data)
     _complete_retire(route.get("retire") or {})
     if path.startswith("routes[].shadow"):
