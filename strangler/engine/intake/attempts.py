@@ -15,14 +15,15 @@ from strangler.ipc.metrics import Metrics
 from strangler.worker.call import Call
 from strangler.worker.request_metrics import RequestMetrics
 
-KEPT_S: Final = 2.0
-"""How long either waits for the other: both leave Envoy within 50 ms, unless its process is held up."""
+WAIT_S: Final = 2.0
+"""How long a fallback waits for its cause: both leave Envoy within 50 ms, unless a process is held up."""
+KEPT_S: Final = 300.0
+"""How long a cause is kept for its request, which goes on at legacy and comes once it is over."""
 MAX_KEPT: Final = 20_000
 
+_UNSENT: Final = "no_healthy_upstream"
 _CANDIDATE: Final = "candidate"
-_LEGACY: Final = "legacy"
 _OPEN: Final = Fault.OPEN
-_FULL: Final = Fault.FULL
 _CLIENT_GONE: Final = Fault.CLIENT_GONE
 
 
@@ -31,15 +32,11 @@ def attempt_cause(record: Record) -> Fault | int | None:
     fault = fault_named(text_of(record, "r"))
     if fault is not None:
         return fault
-    status, flags = number_of(record, "s"), text_of(record, "f")
-    if status and not _is_own(record):
-        return status
-    return fault_of_flags(flags)
+    return number_of(record, "s") or fault_of_flags(text_of(record, "f"))
 
 
-def _is_own(record: Record) -> bool:
-    """Return True if the status of an attempt is not the upstream's: it has flags, and 503 or 504."""
-    return text_of(record, "f") not in ("", "-") and number_of(record, "s") >= 502
+def _result(cause: Fault | int) -> Result:
+    return Result(cause, None, 0.0) if isinstance(cause, Fault) else Result(None, cause, 0.0)
 
 
 class Attempts:
@@ -61,40 +58,45 @@ class Attempts:
         cause = attempt_cause(record)
         if not upstream or cause is None:
             return  # a mirror's, or the client has left
-        is_fault = isinstance(cause, Fault)
-        result = Result(cause, None, 0.0) if isinstance(cause, Fault) else Result(None, cause, 0.0)
-        self._metrics.count_attempt(upstream, result)
+        self._metrics.count_attempt(upstream, _result(cause))
         request_id = text_of(record, "id")
-        if text_of(record, "arm") != _CANDIDATE or (not is_fault and number_of(record, "s") < 500):
+        if text_of(record, "arm") != _CANDIDATE:
             return
         waiting = self._waiting.pop(request_id, None)
         if waiting is not None:
             self._count_fallback(waiting[0], str(cause))
-        elif len(self._causes) < MAX_KEPT:
-            self._causes[request_id] = (str(cause), now + KEPT_S)
+            return
+        if len(self._causes) >= MAX_KEPT:
+            del self._causes[next(iter(self._causes))]
+        self._causes[request_id] = (str(cause), now + KEPT_S)
 
-    def add_call(self, call: Call, route: str, request_id: str, now: float) -> None:
-        """Take in a request that is over: its last attempt, unless that one failed, and its fallback."""
-        end = call.end
-        if call.upstream and call.attempts:
-            if end is None and call.status < 500:
-                self._metrics.count_attempt(call.upstream, Result(None, call.status, 0.0))
-            elif end is _OPEN or end is _FULL:
-                pass  # `_count_unsent` below: no attempt was made that Envoy could tell of
-            if call.attempts > 1 and not call.is_fallback:
-                self._numbers.counter("strangler_retries_total", call.upstream, "retry").inc(call.attempts - 1)
+    def add_call(self, call: Call, route: str, record: Record, now: float) -> None:
+        """Take in a request that is over: its last attempt, unless that has failed, and its fallback."""
+        request_id = text_of(record, "id")
+        known = self._causes.pop(request_id, None) if self._causes else None
+        if call.upstream:
+            self._count_last(call, was_sent=not text_of(record, "cd").startswith(_UNSENT))
         if not call.is_fallback:
             return
-        known = self._causes.pop(request_id, None)
         if known is not None:
             self._count_fallback(route, known[0])
-        elif call.attempts <= 1:
-            self._metrics.count_attempt(call.plan.upstream, Result(_OPEN, None, 0.0))
-            self._count_fallback(route, _OPEN.value)  # passed over: it had no endpoint in use
+        elif call.attempts <= 1:  # the candidate was passed over: it had no endpoint in use
+            self._metrics.count_attempt(call.plan.upstream, _result(_OPEN))
+            self._count_fallback(route, _OPEN.value)
         elif len(self._waiting) < MAX_KEPT and request_id not in self._waiting:
-            self._waiting[request_id] = (route, now + KEPT_S)
+            self._waiting[request_id] = (route, now + WAIT_S)
         else:
             self._count_fallback(route, UNKNOWN)
+
+    def _count_last(self, call: Call, *, was_sent: bool) -> None:
+        """Count the attempt that responded. Those that failed have records of their own, but for what was not sent."""
+        end = call.end
+        if end is _OPEN and not was_sent:
+            self._metrics.count_attempt(call.upstream, _result(_OPEN))
+        elif (end is None or end is _CLIENT_GONE) and 0 < call.status < 500:
+            self._metrics.count_attempt(call.upstream, _result(call.status))
+        if call.attempts > 1 and not call.is_fallback:
+            self._numbers.counter("strangler_retries_total", call.upstream, "retry").inc(call.attempts - 1)
 
     def tick(self, now: float) -> None:
         """Let go of what has waited for too long."""

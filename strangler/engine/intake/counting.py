@@ -12,7 +12,6 @@ from strangler.engine.intake.record_values import (
     Record,
     duration_of,
     started_of,
-    text_of,
 )
 from strangler.ipc.metrics import Metrics
 from strangler.worker.ledger_names import LedgerNames
@@ -95,4 +94,4 @@ class RecordCounting:
         route = "" if call.plan.route is None else call.plan.route.name
         ended = started + duration_s if started else 0.0
         self._telemetry.record_ended(call, duration_s, ended, snapshot is not None)
-        self._attempts.add_call(call, route, text_of(record, "id"), now)
+        self._attempts.add_call(call, route, record, now)

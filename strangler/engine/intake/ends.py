@@ -39,6 +39,8 @@ UNKNOWN: Final = "unknown"
 """The end of a response of Envoy's own for which we have no word."""
 
 _VIA_UPSTREAM: Final = "via_upstream"
+_CUT_SHORT: Final = "upstream_reset_after_response_started"
+_RESET: Final = Fault.RESET
 _CLIENT_GONE: Final = Fault.CLIENT_GONE
 _CLIENT_TIMEOUT: Final = Fault.CLIENT_TIMEOUT
 _CLIENT_PROTOCOL: Final = Fault.CLIENT_PROTOCOL
@@ -60,6 +62,11 @@ def fault_of_flags(flags: str) -> Fault | None:
     return None
 
 
+def has_own_response(end: Fault | str | None, status: int, details: str) -> bool:
+    """Return True if the response was none of an upstream's: its bytes do not count, as in a worker."""
+    return end is not None and end is not _CLIENT_GONE and status >= 400 and not details.startswith(_CUT_SHORT)
+
+
 def end_of(status: int, flags: str, details: str, result: str, *, is_planned: bool) -> Fault | str | None:
     """Return the end of a request as the access log has it; None if its client has the whole response of an upstream.
 
@@ -73,6 +80,8 @@ def end_of(status: int, flags: str, details: str, result: str, *, is_planned: bo
             return named
     if details.startswith(_VIA_UPSTREAM):
         return None
+    if details.startswith(_CUT_SHORT):
+        return _RESET
     if is_planned:
         if status == 408:
             return _CLIENT_TIMEOUT

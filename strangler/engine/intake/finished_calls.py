@@ -7,7 +7,7 @@ from strangler.core.routing.arm import CANDIDATE_ARM, LEGACY, LEGACY_ARM, Reason
 from strangler.core.routing.plan import UNPLANNED, Plan
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
-from strangler.engine.intake.ends import end_of
+from strangler.engine.intake.ends import end_of, has_own_response
 from strangler.engine.intake.record_values import Record, bytes_of, number_of, text_of
 from strangler.http1.parse import RequestHeaders
 from strangler.worker.call import Call
@@ -77,10 +77,12 @@ def _judge(call: Call, record: Record, status: int) -> None:
     route = call.snapshot.routes.get(text_of(record, "route"))
     if reason in _REFUSED:
         call.plan = Plan(route, LEGACY_ARM, LEGACY, _REASONS[reason])
-        call.end, call.attempts = reason, 0
+        call.end, call.attempts, call.sent_bytes = reason, 0, 0
         return
     is_unread = not reason or (not upstream and status == _TOO_LARGE)
     call.end = end_of(status, flags, details, text_of(record, "r"), is_planned=not is_unread)
+    if has_own_response(call.end, status, details):
+        call.sent_bytes = 0
     if is_unread:
         call.plan, call.attempts = UNPLANNED, 0
         return

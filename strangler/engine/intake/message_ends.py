@@ -55,7 +55,7 @@ class MessageSplitter:
 
     def __init__(self) -> None:
         self._buffer = b""
-        """What came of the message under way."""
+        """The bytes of the message under way, as far as they have come."""
         self._at = 0
         """The place of the next value in it. It may be beyond its end, after a value that has not come whole."""
         self._left = 1
