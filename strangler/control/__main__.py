@@ -19,6 +19,7 @@ from strangler.control.app_assembly import build_app
 from strangler.control.connection_cap import bounded
 from strangler.control.link_server import LinkServer
 from strangler.control.links import WorkerLinks
+from strangler.control.receiver.server import ReceiverServer
 from strangler.control.reload import InForce
 from strangler.control.supervisor_end import SupervisorEnd, SupervisorSender
 from strangler.core.settings import Settings
@@ -83,6 +84,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         first=first,
         in_force=in_force,
         receives_at=start.receives_at,
+        mirrors_at=start.mirrors_at if start.mirror_fd is not None else "",
         envoy_binary=start.envoy_binary,
     )
     supervisor = SupervisorSender()
@@ -95,7 +97,8 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         app.checks.adopt(in_force)
         ended = await _attach(start.supervisor_fd, app, supervisor)
         await _serve_admin(stack, app, tls, start.admin_fds)
-        _serve_receiver(stack, app, start.receiver_fds)
+        _serve_receiver(stack, app, app.receivers.of_others, start.receiver_fds)
+        _serve_receiver(stack, app, app.receivers.of_envoy, () if start.mirror_fd is None else (start.mirror_fd,))
         log.info("control.ready", generation=in_force.generation)
         supervisor.send(Started())
         links = [number for number in (start.link_fd, start.former_link_fd) if number is not None]
@@ -132,8 +135,9 @@ async def _serve_admin(stack: AsyncExitStack, app: ControlApp, tls: AdminTls, de
     stack.push_async_callback(listener.close, LAST_HANDSHAKES_S)
 
 
-def _serve_receiver(stack: AsyncExitStack, app: ControlApp, descriptors: tuple[int, ...]) -> None:
-    receiver = app.receiver
+def _serve_receiver(
+    stack: AsyncExitStack, app: ControlApp, receiver: ReceiverServer | None, descriptors: tuple[int, ...]
+) -> None:
     if receiver is None:
         return
 

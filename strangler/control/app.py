@@ -30,7 +30,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.receiver.receiver_status import receiver_status
-from strangler.control.receiver.server import ReceiverServer
+from strangler.control.receiver.receivers import Receivers
 from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
@@ -67,6 +67,8 @@ class Launch:
     in_force: InForce
     receives_at: str = ""
     """Where the receiver listens; empty: there is none."""
+    mirrors_at: str = ""
+    """Where the Envoy of this node sends mirrored requests; empty: workers serve."""
     envoy_binary: str = ""
     """The Envoy that validates settings before they are in force; empty: there is none."""
 
@@ -106,7 +108,7 @@ class ControlApp:
     probe: LegacyProbe
     ready: Readiness
     metrics: MetricsSource
-    receiver: ReceiverServer | None
+    receivers: Receivers
     store_watch: StoreWatch
     _snapshot: Snapshot | None = None
 
@@ -154,7 +156,7 @@ class ControlApp:
             self.events.slow,
             self.events.certificates,
             self.events.retire,
-            *(() if self.receiver is None else (self.receiver,)),
+            *self.receivers.all,
             *((self.store_watch,) if self.store.is_shared else ()),
         )
 

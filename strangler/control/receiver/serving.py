@@ -9,7 +9,6 @@ from math import inf
 
 from strangler.clock import now, unix_now
 from strangler.control.receiver.kept_body import KeptBody
-from strangler.control.receiver.mirrored import captured, restore_host
 from strangler.control.receiver.receiving import Receiving
 from strangler.core.fault import Fault
 from strangler.core.http import problem
@@ -45,7 +44,7 @@ async def serve(client: ClientConnection, receiving: Receiving) -> None:
 
 
 async def _receive(client: ClientConnection, request: Request, receiving: Receiving) -> None:
-    at, has_other_host = unix_now(), restore_host(request)
+    at, has_other_host = unix_now(), receiving.restore(request)
     found = Uncompared.UNSAFE if request.request_headers.has_upgrade else receiving.route_of(request)
     kept = _keep(request, found, receiving)
     is_unsent = _awaits_100(request)
@@ -103,7 +102,7 @@ def _offer(
     if kept.why_lost is not None:
         receiving.count_dropped(route.name, kept.why_lost)
         return Uncompared.DROPPED
-    made = captured(request, client.forwarded, route.name, at, kept.take(), has_other_host=has_other_host)
+    made = receiving.captured(request, client.forwarded, route.name, at, kept.take(), has_other_host=has_other_host)
     return COMPARED if receiving.take(made) else Uncompared.DROPPED
 
 

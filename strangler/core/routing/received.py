@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from strangler.core.http.head import RequestHead
 from strangler.core.http.methods import is_safe
-from strangler.core.routing.arm import Reason
-from strangler.core.routing.plan import Draw
+from strangler.core.routing.arm import LEGACY_ARM, Arm, Reason
+from strangler.core.routing.plan import Draw, shadow_percent
 from strangler.core.routing.retirement import Clock
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
@@ -13,6 +13,12 @@ from strangler.core.routing.snapshot import Snapshot
 ENVOY_SUFFIX = b"-shadow"
 """The ending that Envoy gives to the host of a mirrored request."""
 
+ROUTE_FIELD = b"x-strangler-route"
+"""The field in which the Envoy of this node names the route of a mirrored request."""
+ARM_FIELD = b"x-strangler-arm"
+"""The same for the arm that was chosen."""
+
+_ARMS = {arm.value.encode(): arm for arm in Arm}
 _SHADOW = b"x-strangler-shadow"
 _OF_LEGACY_ALONE = frozenset({Reason.DISABLED, Reason.KILL_SWITCH})
 
@@ -59,6 +65,27 @@ def received_route(
         return Uncompared.UNSAFE
     is_drawn = shadow.percent >= 100 or draw() * 100 < shadow.percent
     return route if is_drawn else Uncompared.UNSAMPLED
+
+
+def mirrored_route(
+    snapshot: Snapshot, head: RequestHead, killed: bool, killed_routes: frozenset[str]
+) -> Route | Uncompared:
+    """Return the route that the Envoy of this node names, if it is still one whose requests get shadows at that arm.
+
+    Envoy has planned the request and drawn it by `shadow.percent`, so neither is done again. What has changed since
+    then counts: a route that is gone, off or no longer shadowed is compared no more.
+    """
+    if _SHADOW in head.fields:
+        return Uncompared.SHADOW
+    if not is_safe(head) or b"expect" in head.fields:
+        return Uncompared.UNSAFE
+    route = snapshot.routes.get(head.fields.get(ROUTE_FIELD, b"").decode("utf-8", "replace"))
+    arm = _ARMS.get(head.fields.get(ARM_FIELD, b""), LEGACY_ARM)
+    if route is None or route.shadow is None or not route.settings.enabled or route.settings.is_passthrough:
+        return Uncompared.UNMATCHED
+    if killed or route.name in killed_routes:
+        return Uncompared.UNMATCHED
+    return route if shadow_percent(route, head.method, arm) > 0 else Uncompared.UNSAFE
 
 
 def without_suffix(host: bytes) -> bytes:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from strangler.config.receiver import with_receiver
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.receiver.receiving import RECEIVED, RESULTS, Receiving
+from strangler.control.receiver.senders import OtherProxies, Sender
 from strangler.control.receiver.server import ReceiverServer
 from strangler.control.totals import TotalsState
 from strangler.core.listener_settings import Address
@@ -48,7 +49,8 @@ def received_settings(*routes: RouteSettings, **limits: Any) -> Settings:
 class RunningReceiver:
     """Owns the server, its socket and its ticks."""
 
-    def __init__(self, wanted: Settings | None = None) -> None:
+    def __init__(self, wanted: Settings | None = None, sender: Sender | None = None) -> None:
+        self.sender = sender
         self.settings = wanted or received_settings()
         self.comparisons = KeptComparisons()
         self.kill_switch: KillSwitchState = OFF
@@ -59,7 +61,8 @@ class RunningReceiver:
 
     async def __aenter__(self) -> Self:
         self.events = self._exits.enter_context(capture_logs())
-        self.receiving = Receiving(Snapshot(self.settings, 1), self.comparisons, lambda: self.kill_switch, self.own)
+        sender = self.sender or OtherProxies(lambda result: self.own.counter(RECEIVED, result).inc())
+        self.receiving = Receiving(Snapshot(self.settings, 1), self.comparisons, lambda: self.kill_switch, sender)
         self.server = ReceiverServer(self.settings, self.receiving, self.own)
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port = listener.getsockname()[1]
