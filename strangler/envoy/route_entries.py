@@ -55,9 +55,7 @@ class RouteEntries:
             found.append({"match": _with_headers(match, headers), **response, "metadata": about.says(refusal.reason)})
         return found
 
-    def _decided(
-        self, route: RouteSettings, kind: RequestKind, match: Resource, about: "_About"
-    ) -> list[Resource]:
+    def _decided(self, route: RouteSettings, kind: RequestKind, match: Resource, about: "_About") -> list[Resource]:
         """Return the entries of a route that is served: by override, by split headers, and the rest by its share."""
         split, actions, found = route.split, self._actions, list[Resource]()
         if split.override is not None:

@@ -20,7 +20,9 @@ class Response:
     body: bytes
 
 
-def request(target: str, method: str = "GET", host: str = "shop.example", fields: Iterable[tuple[str, str]] = ()) -> bytes:
+def request(
+    target: str, method: str = "GET", host: str = "shop.example", fields: Iterable[tuple[str, str]] = ()
+) -> bytes:
     """Return a request as it is sent."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
     length = "" if method in ("GET", "HEAD", "OPTIONS") else "Content-Length: 0\r\n"

@@ -145,7 +145,9 @@ def _responder(name: str, port: int) -> Resource:
         "stat_prefix": "upstreams",
         "http_protocol_options": {"allow_custom_methods": True},
         "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPE}extensions.filters.http.router.v3.Router"}}],
+        "http_filters": [
+            {"name": "router", "typed_config": {"@type": f"{_TYPE}extensions.filters.http.router.v3.Router"}}
+        ],
     }
     return {
         "@type": f"{_TYPE}config.listener.v3.Listener",
