@@ -43,6 +43,8 @@ class Loaded:
     """The certificate files that the settings name, whether or not they can be read."""
     sunsets: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
     """By route: file, line and column of its `retire.sunset`."""
+    losses: tuple[Problem, ...] = ()
+    """Those of the warnings that name a key which another program does not keep."""
     is_stale: bool = False
     """Whether content in force stays in place of certificate files that cannot be used."""
 
@@ -132,8 +134,9 @@ def _loaded(
     if file is None or problems:
         return Loaded(None, problems, warnings)
     settings = build(file)
-    warnings = _ordered(read, [*warnings, *lost_keys(read, settings, losses)])
-    return Loaded(settings, problems, warnings, sunsets=_sunsets(read, settings))
+    lost = _ordered(read, lost_keys(read, settings, losses))
+    warnings = _ordered(read, [*warnings, *lost])
+    return Loaded(settings, problems, warnings, losses=lost, sunsets=_sunsets(read, settings))
 
 
 def _sunsets(read: Document, settings: Settings) -> dict[str, tuple[str, int, int]]:

@@ -1,4 +1,4 @@
-"""What another program cannot keep of the settings that it gets."""
+"""The losses of settings that another program gets: keys that it cannot keep."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Loss:
     key: str
     """The key without the names of its route or upstream: `fallback.fence`."""
     what: str
-    """What is the matter with it: `is not kept by Envoy`."""
+    """The matter with it: `is not kept by Envoy`."""
     instead: str
-    """What happens in place of it, and the way out where there is one."""
+    """The effect in place of it, and the way out where there is one."""
     counts_unwritten: bool = False
     """Whether it is worth a warning where the file leaves the key at its default."""

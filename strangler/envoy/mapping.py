@@ -1,4 +1,4 @@
-"""What becomes of each key of routes.yaml in Envoy, and how exactly: `python -m strangler.envoy.mapping docs`.
+"""The table of all keys of routes.yaml, as Envoy keeps them: `python -m strangler.envoy.mapping docs`.
 
 The table in docs/envoy.md is made of it, and so are the warnings of `strangler check` (`strangler.envoy.losses`). Tests
 fail if a key is missing here, or if the page is out of date.

@@ -21,10 +21,10 @@ class Row:
 
     keys: tuple[str, ...]
     envoy: str
-    """What it becomes."""
+    """The construct of Envoy that they become."""
     exactness: Exactness = Exactness.EXACT
     instead: str = ""
-    """What happens in place of it; empty if it is kept."""
+    """The effect in place of them; empty if they are kept."""
 
     def covers(self, key: str) -> bool:
         """Return whether the row is about a key."""

@@ -1,4 +1,4 @@
-"""What becomes of each key in Envoy: the table is complete, the page is made of it, and `check` warns of each loss."""
+"""The table of all keys is complete, the page is made of it, and `check` warns of each loss."""
 
 from pathlib import Path
 
