@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.ledger",
         "core.privacy",
         "core.routing",
+        "envoy",
         "tls",
     },
     # settings to Envoy's configuration

@@ -372,7 +372,10 @@ class StatusDocument(Struct, frozen=True):
     kill_switch: KillSwitchStatus
     problems: Annotated[
         dict[str, str],
-        Meta(description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing` or `node`."),
+        Meta(
+            description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing`, `keys` or"
+            " `node`."
+        ),
     ]
     upstreams: list[UpstreamStatus]
     routes: list[RouteStatus]
