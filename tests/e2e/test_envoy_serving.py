@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.certificates import make_pair
 from tests.e2e.behind_envoy import EnvoyProxy
 from tests.e2e.commands import run
 from tests.e2e.serving import LegacyState, is_refused, legacy, load_on
@@ -79,13 +78,23 @@ async def test_the_kill_switch_is_in_force_when_the_command_has_ended(proxy: Env
     await proxy.until(lambda: is_arm(proxy, "candidate"))
 
 
-async def test_what_envoy_alone_refuses_is_a_problem_like_any_other(proxy: EnvoyProxy) -> None:
-    await proxy.start()
-    make_pair(kind="ed25519").write(proxy.folder, "shop")  # BoringSSL has no such certificates
-    listen = f"listen: {{address: {proxy.address}, tls: {{certificates: [{{cert: shop.pem, key: shop.key}}]}}}}"
-    proxy.edit(proxy.routes(100).replace(f"listen: {proxy.address}", listen))
+PICKY = """
+if [ "$2" = validate ] && grep -q forbidden "$4"; then
+  printf 'critical\tmain\terror initializing configuration: no such thing\n' >&2; exit 1
+fi
+exec {envoy} "$@"
+"""
+"""Envoy, which refuses one name more."""
+
+
+async def test_what_envoy_alone_refuses_is_a_problem_like_any_other(proxy: EnvoyProxy, tmp_path: Path) -> None:
+    picky = script(tmp_path, PICKY.format(envoy=real_envoy().path), "picky")
+    await proxy.start(sys.executable, "-m", "strangler", "serve", "--envoy-binary", str(picky))
+    proxy.edit(proxy.routes(100).replace("orders:", "forbidden:").replace("candidate: orders", "candidate: forbidden"))
     (problem,) = await proxy.until(lambda: rejected(proxy))
-    assert "Envoy" in problem
+    assert problem == f"routes.yaml: Envoy {real_envoy().version} refuses it: no such thing"
+    assert (await proxy.status())["config"]["generation"] == 1
+    assert proxy.events("routes.rejected")
     assert await proxy.get() == 200
     proxy.edit(proxy.routes(25))
     await proxy.until(lambda: proxy.has_generation(2))
@@ -166,7 +175,7 @@ async def test_a_restart_under_load_loses_nothing_and_keeps_envoy(proxy: EnvoyPr
     await proxy.start()
     (envoy,) = proxy.envoys
     former = proxy.running()["pid"]
-    async with load_on(proxy) as load:
+    async with load_on(proxy, clients=1) as load:
         code, output = await run(proxy.folder, "restart")
         assert code == 0, output
         await proxy.wait_for_log("envoy.adopted")
