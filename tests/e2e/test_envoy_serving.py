@@ -80,7 +80,7 @@ async def test_the_kill_switch_is_in_force_when_the_command_has_ended(proxy: Env
 
 PICKY = """
 if [ "$2" = validate ] && grep -q forbidden "$4"; then
-  printf 'critical\tmain\terror initializing configuration: no such thing\n' >&2; exit 1
+  printf "critical\tmain\terror initializing configuration '$4': no such thing\n" >&2; exit 1
 fi
 exec {envoy} "$@"
 """
