@@ -28,8 +28,10 @@ def head(
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
     raw = [(b"Host", host.encode()), *((n.encode(), v.encode()) for n, v in pairs)]
     fields: dict[bytes, bytes] = {}
+    values: dict[bytes, list[bytes]] = {}
     for name, value in raw:
         low = name.lower()
+        values.setdefault(low, []).append(value)
         joint = b"; " if low == b"cookie" else b", "
         fields[low] = fields[low] + joint + value if low in fields else value
     rest, authority = raw_target, host.encode()
@@ -38,10 +40,9 @@ def head(
         cut = min((i for i in (after.find(b"/"), after.find(b"?")) if i >= 0), default=len(after))
         authority, rest = after[:cut], after[cut:]
     path, mark, query = rest.partition(b"?")
-    client = client_ip.encode()
-    return RequestHead(
-        method.encode(), raw_target, path, query if mark else None, _host_only(authority), fields, client
-    )
+    client, own_host = client_ip.encode(), _host_only(authority)
+    repeated = {name: tuple(held) for name, held in values.items() if len(held) > 1 and name != b"cookie"}
+    return RequestHead(method.encode(), raw_target, path, query if mark else None, own_host, fields, client, repeated)
 
 
 def _host_only(authority: bytes) -> bytes:

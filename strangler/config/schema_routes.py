@@ -46,7 +46,8 @@ class Split(Section):
     )
     sticky: Annotated[tuple[t.Sticky, ...], LIST] = key(
         (),
-        "What keeps a caller on its arm: the first of these that is present. If none is, chance decides.",
+        "What keeps a caller on its arm: the first of these that is present, a header also if it is empty, a cookie"
+        " only if it has a value. If none is, chance decides.",
         '["header:X-User-Id", "cookie:sid", client_ip]',
     )
     group: t.MaybeText = key(None, "Routes of one group move a caller together; null: the route's name.", "orders")

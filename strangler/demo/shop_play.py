@@ -19,10 +19,10 @@ Running: a shop (legacy), its new service (candidate) for orders and products, t
 
 Try in another terminal:
   {strangler} shift orders 50 -c {routes}
-  {strangler} explain GET /api/orders/7 -H 'X-User-Id: 6' -c {routes}
+  {strangler} explain GET /api/orders/7 -H 'X-User-Id: 3' -c {routes}
   {strangler} status -c {routes}
   {strangler} diffs -c {routes}
-  curl -i -H 'X-User-Id: 6' {proxy}/api/orders/7
+  curl -i -H 'X-User-Id: 3' {proxy}/api/orders/7
 or edit the routes and save. Ctrl-C stops everything{and_removes}.
 """
 

@@ -12,7 +12,7 @@ import httptools
 
 from strangler.core.http import problem
 from strangler.core.http.framing import NO_BODY, Framing, Kind, request_framing
-from strangler.core.http.head import RawHeaders
+from strangler.core.http.head import NOT_REPEATED, RawHeaders, Repeated
 from strangler.core.http.headers import header_lines, named_by_connection, names_token
 from strangler.core.http.problem import Problem
 from strangler.http1.memo import Memo
@@ -40,11 +40,12 @@ _TUNNELLED_HTTP = (b"h2c", b"http/", b"tls/")
 class FieldCollector:
     """Collects the header fields that llhttp finds."""
 
-    __slots__ = ("fields", "headers", "is_host_repeated")
+    __slots__ = ("fields", "headers", "is_host_repeated", "repeated")
 
     def __init__(self) -> None:
         self.headers: RawHeaders = []
         self.fields: dict[bytes, bytes] = {}
+        self.repeated: dict[bytes, list[bytes]] = {}
         self.is_host_repeated = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -57,8 +58,11 @@ class FieldCollector:
             fields[key] = value
         elif key == b"host":
             self.is_host_repeated = True
+        elif key == b"cookie":
+            fields[key] += b"; " + value
         else:
-            fields[key] += (b"; " if key == b"cookie" else b", ") + value
+            self.repeated.setdefault(key, [fields[key]]).append(value)
+            fields[key] += b", " + value
 
 
 class RequestHeaders:
@@ -76,11 +80,13 @@ class RequestHeaders:
         "is_http10",
         "keep_alive",
         "named",
+        "repeated",
     )
 
     _lines: dict[frozenset[bytes], bytes]
     headers: RawHeaders
     fields: dict[bytes, bytes]
+    repeated: Repeated
     framing: Framing
     is_chunked: bool
     is_http10: bool
@@ -101,6 +107,7 @@ class RequestHeaders:
         headers._lines = {}
         headers.headers = []
         headers.fields = {}
+        headers.repeated = NOT_REPEATED
         headers.framing = NO_BODY
         headers.is_chunked = headers.is_http10 = headers.keep_alive = headers.has_upgrade = False
         headers.host = headers.host_value = b""
@@ -113,6 +120,7 @@ class RequestHeaders:
         headers._lines = {}
         headers.headers = [field for field in self.headers if field[0].lower() not in dropped] + added
         headers.fields = self.fields
+        headers.repeated = self.repeated
         headers.framing = NO_BODY
         headers.is_chunked = headers.has_upgrade = False
         headers.is_http10 = self.is_http10
@@ -185,6 +193,7 @@ def _read_section(found: FieldCollector, *, is_http10: bool) -> RequestHeaders |
     headers._lines = {}
     headers.headers = found.headers
     headers.fields = fields
+    headers.repeated = {name: tuple(values) for name, values in found.repeated.items()} or NOT_REPEATED
     headers.framing = framing
     headers.is_chunked = framing.kind is Kind.CHUNKED
     headers.is_http10 = is_http10

@@ -40,6 +40,7 @@ class Request(RequestHead):
         self.query = query
         self.host = host
         self.fields = headers.fields
+        self.repeated = headers.repeated
         self.client_ip = client_ip
         self.request_headers = headers
         self.host_value = host_value

@@ -80,4 +80,6 @@ class CallerFences:
 def sticky_key(call: Call) -> bytes | None:
     """Return the key by which the route knows the caller, if any."""
     plan = call.plan
-    return None if plan.route is None else plan.sticky_key or plan.route.split.sticky_key(call)
+    if plan.sticky_key is not None or plan.route is None:
+        return plan.sticky_key
+    return plan.route.split.sticky_key(call)

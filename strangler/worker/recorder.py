@@ -37,7 +37,7 @@ class Recorder:
         if self._routes is not None and (route is None or route.name not in self._routes):
             return None
         key = None if route is None else plan.sticky_key or route.split.sticky_key(request)
-        caller = key or caller_of(request.client_ip)
+        caller = key or caller_of(request.client_ip)  # an empty header tells nobody apart
         return caller if self._below >= _HASHES or self._hash(caller) < self._below else None
 
     def allow(self, credit_bytes: int) -> None:

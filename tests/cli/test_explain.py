@@ -143,6 +143,19 @@ def test_a_cookie_is_a_sticky_key_too(config: Path) -> None:
     assert "for cookie sid" in found["detail"]
 
 
+def test_a_repeated_header_is_one_key(config: Path) -> None:
+    fields = ("-H", "X-User-Id: b", "-H", "X-User-Id: a")
+    found = response(config, "GET", "/api/orders", *fields)
+    assert found["bucket"] == bucket("orders", b"a\0b") != bucket("orders", b"b, a")
+    assert "for header x-user-id" in found["detail"]
+
+
+def test_an_empty_header_is_a_key_before_the_cookie(config: Path) -> None:
+    found = response(config, "GET", "/api/orders", "-H", "X-User-Id:", "-H", "Cookie: sid=xyz")
+    assert found["bucket"] == bucket("orders", b"")
+    assert "for header x-user-id" in found["detail"]
+
+
 def test_the_clients_address_can_be_said(config: Path) -> None:
     found = response(config, "GET", "/visitors", "--client", "203.0.113.9")
     assert found["bucket"] == bucket("visitors", b"203.0.113.9")

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -157,12 +157,17 @@ async def validated(resources: EnvoyResources, folder: Path) -> str:
 
 
 @asynccontextmanager
-async def running(settings: Settings, folder: Path | None = None, concurrency: int = 1) -> AsyncIterator[RunningEnvoy]:
-    """An Envoy with these settings, once it serves."""
+async def running(
+    settings: Settings,
+    folder: Path | None = None,
+    concurrency: int = 1,
+    made: Callable[[Settings, EnvoyPlace], EnvoyResources] = resources_of,
+) -> AsyncIterator[RunningEnvoy]:
+    """An Envoy with these settings, once it serves. `made` renders them."""
     own = folder is None
     folder = folder or Path(tempfile.mkdtemp(prefix="envoy-"))
     place = place_in(folder)
-    resources = resources_of(settings, place)
+    resources = made(settings, place)
     records = Records()
     await records.serve(place.telemetry_socket)
     envoy = RunningEnvoy(folder, resources, records)

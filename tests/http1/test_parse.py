@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from strangler.core.http import problem
 from strangler.core.http.framing import Framing, Kind
+from strangler.core.http.head import NOT_REPEATED
 from strangler.core.http.headers import ForwardedFields
 from strangler.core.http.problem import Problem
 from strangler.core.http.trust import TrustedProxies
@@ -39,7 +40,7 @@ def meaning(found: Request | Problem | ResponseHead | None) -> Any:
     if found is None or isinstance(found, Problem):
         return found
     headers = found.request_headers
-    own = ("method", "target", "path", "query", "host", "fields", "host_value", "is_absolute", "client_ip")
+    own = ("method", "target", "path", "query", "host", "fields", "repeated", "host_value", "is_absolute", "client_ip")
     names = ("headers", "framing", "is_chunked", "is_http10", "keep_alive", "has_upgrade", "named")
     lines = headers.lines(frozenset({b"connection", b"accept"}))
     return [getattr(found, name) for name in own], [getattr(headers, name) for name in names], lines
@@ -99,6 +100,18 @@ REQUESTS: list[tuple[str, bytes, Any]] = [
     ("space before a colon", crlf(b"GET / HTTP/1.1", HOST, b"A : b"), problem.BAD_HEADER),
     ("LF alone", b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", problem.BAD_HEADER),
 ]
+
+
+def test_repeated_fields_are_kept_apart_too() -> None:
+    lines = [b"X-A: 2", b"x-a: 1, 3", b"X-B: 1, 2", b"Cookie: a=1", b"Cookie: b=2", b"X-A:", b"X-C: 1 ", b"X-C: 1"]
+    for _ in range(2):  # the second time it is remembered
+        found = request(crlf(b"GET / HTTP/1.1", HOST, *lines))
+        assert isinstance(found, Request)
+        assert found.repeated == {b"x-a": (b"2", b"1, 3", b""), b"x-c": (b"1", b"1")}
+        assert (found.fields[b"x-a"], found.fields[b"cookie"]) == (b"2, 1, 3, ", b"a=1; b=2")
+    plain = request(crlf(b"GET / HTTP/1.1", HOST, b"X-A: 1, 2"))
+    assert isinstance(plain, Request)
+    assert plain.repeated is NOT_REPEATED
 
 
 def test_a_handshake_is_not_remembered_for_its_key_is_new_each_time() -> None:

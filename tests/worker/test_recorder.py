@@ -225,6 +225,8 @@ def test_a_greater_share_keeps_the_callers_and_another_key_has_others() -> None:
 @pytest.mark.parametrize(("path", "fields", "address", "caller"), [
     ("/orders", "Cookie: sid=a; b=c\r\nX-User-Id: 9\r\n", "192.0.2.7", b"a"),
     ("/orders", "X-User-Id: 9\r\n", "192.0.2.7", b"9"),
+    ("/orders", "X-User-Id: 9\r\nX-User-Id: 8\r\n", "192.0.2.7", b"8\x009"),
+    ("/orders", "X-User-Id:\r\n", "192.0.2.7", b"192.0.2.7"),
     ("/users", "Cookie: sid=a\r\n", "192.0.2.7", b"192.0.2.7"),
     ("/users", "", "2001:db8:1:2:3::4", b"2001:db8:1:2::"),
     ("/elsewhere", "X-User-Id: 9\r\n", "192.0.2.7", b"192.0.2.7"),

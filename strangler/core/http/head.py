@@ -1,7 +1,15 @@
 # Compiled with mypyc: see docs/hot-path.md.
 """A request's head as a value. Everything that came from the wire stays bytes; nothing is decoded or normalised."""
 
+from typing import Final
+
 RawHeaders = list[tuple[bytes, bytes]]
+
+Repeated = dict[bytes, tuple[bytes, ...]]
+"""Lower-case name to the values of a field that came more than once, in the order received."""
+
+NOT_REPEATED: Final[Repeated] = {}
+"""For heads in which each name stands once: shared, and never changed."""
 
 
 class RequestHead:
@@ -11,7 +19,7 @@ class RequestHead:
     costs 1 µs. It is never changed once it is made.
     """
 
-    __slots__ = ("client_ip", "fields", "host", "method", "path", "query", "target")
+    __slots__ = ("client_ip", "fields", "host", "method", "path", "query", "repeated", "target")
 
     method: bytes
     """As received: `b"GET"`."""
@@ -25,6 +33,8 @@ class RequestHead:
     """Lower-case host without port: of an absolute-form target, else of the Host field."""
     fields: dict[bytes, bytes]
     """Lower-case name to value; values of repeated fields are joined by `, ` (Cookie: `; `)."""
+    repeated: Repeated
+    """The values of repeated fields one by one, Cookie left out: `, ` may also stand in a single value."""
     client_ip: bytes
     """The client's address, as far as trusted proxies report it."""
 
@@ -37,6 +47,7 @@ class RequestHead:
         host: bytes,
         fields: dict[bytes, bytes],
         client_ip: bytes,
+        repeated: Repeated = NOT_REPEATED,
     ) -> None:
         self.method = method
         self.target = target
@@ -45,3 +56,4 @@ class RequestHead:
         self.host = host
         self.fields = fields
         self.client_ip = client_ip
+        self.repeated = repeated

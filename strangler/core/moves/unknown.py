@@ -40,7 +40,9 @@ class Assumption:
             fields[b"host"] = host
         if self.query:
             query = b"&".join(filter(None, (query, urlencode(self.query).encode())))
-        return RequestHead(head.method, head.target, head.path, query, host, fields, head.client_ip)
+        assumed = {name.encode() for name, _ in self.fields}
+        repeated = {name: values for name, values in head.repeated.items() if name not in assumed}
+        return RequestHead(head.method, head.target, head.path, query, host, fields, head.client_ip, repeated)
 
     def fits(self, head: RequestHead) -> bool:
         """Return False if the request is known to have another value of a parameter."""
