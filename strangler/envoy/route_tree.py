@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from strangler.envoy.predicates import PATH
+from strangler.envoy.request_choices import PATH
 from strangler.envoy.resources import Resource
 
 Head = tuple[str, ...]
