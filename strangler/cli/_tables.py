@@ -8,6 +8,7 @@ from rich.table import Table
 
 from strangler.cli._node_table import NODE_COLUMNS, add_nodes, node_notices
 from strangler.core.documents import (
+    EngineStatus,
     LedgerStatus,
     MatchFigures,
     NodeStatus,
@@ -161,8 +162,16 @@ def _processes(status: StatusDocument) -> str:
     where = "no client connects" if receiver is not None and receiver.is_alone else f"listening at {status.listen}"
     return (
         f"{received}{where}, generation {status.config.generation} since {status.config.since}\n"
-        f"supervisor {pid.supervisor or None}, control {pid.control or None}, workers: {workers or 'none'}"
+        f"supervisor {pid.supervisor or None}, control {pid.control or None}, {_serving(status.engine, workers)}"
     )
+
+
+def _serving(engine: EngineStatus, processes: str) -> str:
+    """Return the processes that take requests: `workers: 71`, or `Envoy 1.40.0: 72, run by 71`."""
+    if engine.name == "builtin":
+        return f"workers: {processes or 'none'}"
+    pid = "not ours, or none" if engine.pid is None else str(engine.pid)
+    return f"Envoy {engine.version or '(none heard yet)'}: {pid}, run by {processes or 'none'}"
 
 
 def _receiver(receiver: ReceiverStatus) -> str:

@@ -60,6 +60,7 @@ def _settings(file: schema.File) -> settings.Settings:
         state=file.state,
         store=file.store,
         node=file.node or "",
+        engine=file.engine,
         log=settings.LogSettings(file.log.level, file.log.format, _access(file.log.access)),
         expose_arm=file.expose_arm,
         tracing=settings.TracingSettings(file.tracing.otlp, file.tracing.sample),
@@ -85,6 +86,8 @@ def _listener(listener: Listener) -> ListenerSettings:
         mode=listener.mode if is_unix else None,
         group=listener.group if is_unix else None,
         tls=_server_tls(listener.tls),
+        http2=listener.http2,
+        http3=listener.http3,
     )
 
 
@@ -148,6 +151,7 @@ def _upstream(name: str, upstream: schema_upstreams.Upstream) -> settings.Upstre
         health=_health(upstream.health),
         headers=settings.HeaderEdits(upstream.headers.set, upstream.headers.remove),
         keepalive_s=upstream.keepalive,
+        http2=upstream.http2,
     )
 
 
@@ -321,7 +325,7 @@ def _sources(written: section.Section, source: settings.TimeoutSource, others: _
 
 
 def _fallback(fallback: schema_routes.Fallback) -> settings.FallbackSettings:
-    return settings.FallbackSettings(fallback.when, fallback.fence)
+    return settings.FallbackSettings(fallback.when, fallback.fence, "when" in fallback.model_fields_set)
 
 
 def _compare(compare: schema_compare.Compare) -> settings.CompareSettings:

@@ -10,6 +10,7 @@ from strangler.config import rules_routes, rules_upstreams, urls
 from strangler.config.document import Document, Loc
 from strangler.config.notes import Notes
 from strangler.config.problem import Problem
+from strangler.config.rules_engine import check_engine
 from strangler.config.rules_ledger import check_ledger
 from strangler.config.schema import File
 from strangler.config.schema_listeners import Listener
@@ -160,4 +161,5 @@ _RULES: tuple[Callable[[File, Notes], None], ...] = (
     _check_users,
     _check_links,
     check_ledger,
+    check_engine,
 )

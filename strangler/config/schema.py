@@ -191,8 +191,16 @@ class File(Section):
         " without `shadow` counts as one with `{percent: 100}` there. null: none.",
         "{listen: 127.0.0.1:8082}",
     )
+    engine: Annotated[Literal["builtin", "envoy"], *word("builtin", "envoy")] = key(
+        "builtin",
+        "What forwards requests: the proxy's own workers, or an Envoy that it runs; needs `strangler[envoy]`. A restart"
+        " puts another one in force.",
+        "envoy",
+    )
     workers: t.Workers = key(
-        1, "Processes that forward requests; `auto`: one for each CPU that the proxy may use.", "auto"
+        1,
+        "Processes that forward requests, or threads of Envoy; `auto`: one for each CPU that the proxy may use.",
+        "auto",
     )
     state: t.Text = key(".strangler", "Folder for the SQLite store and shadow-diffs.jsonl.", "/var/lib/strangler")
     store: t.StorePlace = key(

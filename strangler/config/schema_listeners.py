@@ -43,6 +43,12 @@ class Listener(Section):
     redirect: t.MaybeRedirect = key(
         None, "Every request is answered with 308 to the same host and path at https://; null: forwarded.", "https"
     )
+    http2: t.Bool = key(
+        False, "Clients may speak HTTP/2 here: by TLS, or in clear with prior knowledge; needs `engine: envoy`.", "true"
+    )
+    http3: t.Bool = key(
+        False, "Clients may speak HTTP/3 here, over UDP at the same port; needs `tls` and `engine: envoy`.", "true"
+    )
     mode: t.FileMode = key(0o660, "Permissions of a unix socket.", '"0666"')
     group: t.MaybeText = key(None, "Group of a unix socket, a name or a number; null: that of the process.", "www-data")
 

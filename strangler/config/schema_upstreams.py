@@ -155,6 +155,11 @@ class UpstreamDefaults(Section):
         None, "Actively checks each URL; off unless written.", "{path: /healthz}"
     )
     headers: HeaderEdit = key(HeaderEdit, "Changes to the headers of requests to this upstream.", "{remove: [X-Debug]}")
+    http2: t.Bool = key(
+        False,
+        "It speaks HTTP/2, as gRPC needs: in clear with prior knowledge, or by TLS; needs `engine: envoy`.",
+        "true",
+    )
     keepalive: t.Duration = key(
         30.0,
         "How long an idle connection is kept for reuse; a shorter `Keep-Alive: timeout` from it wins. 0: never.",

@@ -66,7 +66,11 @@ class Launch:
     first: Settings
     in_force: InForce
     receives_at: str = ""
-    """Where the receiver listens; empty: there is none."""
+    """Where the receiver listens for other proxies; empty: it does not."""
+    has_mirrors: bool = False
+    """Whether our own Envoy mirrors requests to us."""
+    envoy_binary: str = ""
+    """The Envoy that validates settings before they are in force; empty: there is none."""
 
 
 @dataclass(slots=True)
@@ -237,6 +241,7 @@ class ControlApp:
                 "tracing": self.tracing.problem,
                 "keys": None if self.keys is None else self.keys.problem,
                 "node": self.fleet.nodes.problem,
+                "engine": None if self.links.engine is None else self.links.engine.problem or None,
             },
             partial(route_status, self.shadow.table, self.links.totals),
             partial(self.history.recent, time.monotonic()),
@@ -250,6 +255,7 @@ class ControlApp:
             self.recordings.status(),
             receiver_status(self.launch.receives_at, self.links.totals, self.settings),
             self.fleet.nodes.status(self.fleet.leadership.leader),
+            self.reload.first,
         )
 
     async def snapshot(self) -> Snapshot:

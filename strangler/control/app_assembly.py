@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from strangler.control.app import AnyRolloutKeeper, ControlApp, Launch
+from strangler.control.envoy_refusal import envoy_refusal, never_refused
 from strangler.control.events.event_assembly import EventParts, assemble_events
 from strangler.control.events.shadow_events import EvidenceEvents
 from strangler.control.first_loads_keeper import FirstLoadsKeeper
@@ -213,7 +215,7 @@ def _build_shadow(
 
 
 def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> ReceiverServer | None:
-    if not launch.receives_at:
+    if not launch.receives_at and not launch.has_mirrors:
         return None
     settings, links = launch.in_force.settings, base.links
     snapshot = Snapshot(settings, launch.in_force.generation)
@@ -239,6 +241,7 @@ def _build_reload(
         first_loads=lambda: first_loads.known,
         effective=climbs.effective,
         loaded=base.fleet.nodes.load,
+        refusal=partial(envoy_refusal, launch.envoy_binary) if launch.envoy_binary else never_refused,
     )
 
 

@@ -14,6 +14,7 @@ from strangler.ipc.messages import (
     Bye,
     Captured,
     EndpointHealth,
+    EngineState,
     FenceMarks,
     Hello,
     LedgerBatch,
@@ -138,8 +139,8 @@ class LinkServer:
         match message:
             case Report():
                 self._state.totals.take(hello.instance, message)
-            case LoadedGeneration(generation):
-                worker.generation = generation
+            case LoadedGeneration() | EngineState():
+                self._note(worker, message)
             case BreakerChanged(upstream, _, _, reason):
                 self._state.breaker_reasons[upstream] = reason
                 self._listeners.breakers.breaker_changed(message)
@@ -157,6 +158,12 @@ class LinkServer:
                     self._listeners.rollouts.take(message)
             case Hello() | Bye():
                 pass
+
+    def _note(self, worker: WorkerState, message: LoadedGeneration | EngineState) -> None:
+        if isinstance(message, LoadedGeneration):
+            worker.generation = message.generation
+        else:
+            self._state.engine = message
 
     def _share(self, connection: WorkerConnection, message: Shared) -> None:
         events = self._state.shared.learn(message, time.monotonic())

@@ -14,6 +14,7 @@ from strangler.ipc.frames import FrameProtocol
 from strangler.ipc.messages import (
     CaptureGrant,
     CaptureGrants,
+    EngineState,
     FrameError,
     Hello,
     KillSwitch,
@@ -56,6 +57,8 @@ class LinksState:
     shared: SharedState = field(default_factory=SharedState)
     workers: dict[str, WorkerState] = field(default_factory=dict)
     """The connected workers by instance."""
+    engine: EngineState | None = None
+    """The Envoy that serves, as it was last reported; None: none was."""
     breaker_reasons: dict[str, str] = field(default_factory=dict)
     """By upstream: why its breaker last changed."""
 

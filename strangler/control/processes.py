@@ -17,4 +17,4 @@ class ProcessesState:
     @property
     def workers(self) -> frozenset[str]:
         """The instances of all workers, draining ones included."""
-        return frozenset(info.instance for info in self.processes if info.role in ("worker", "leaving"))
+        return frozenset(info.instance for info in self.processes if info.role in ("worker", "envoy", "leaving"))

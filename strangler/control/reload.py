@@ -70,7 +70,8 @@ class ReloadState:
     `rejected` is called for each invalid file. `first_loads` returns when the `retire` of each route was first loaded.
     `loaded` is called with the digest of each file that is put in force, and with `UNKNOWN` if the first is invalid.
     `effective` puts the percents of rollouts into the settings of a file, which do not have them. It is called in the
-    same step as the followers, so that no move is lost that is made while a file is being loaded.
+    same step as the followers, so that no move is lost that is made while a file is being loaded. `refusal` returns why
+    a valid file cannot be served all the same; it is called in a thread, and may take seconds.
 
     `changes` yields changes of the file and of what its patterns match, and ends when the folders are replaced; it may
     raise OSError.
@@ -88,6 +89,7 @@ class ReloadState:
         first_loads: Callable[[], Mapping[str, int]] = dict,
         effective: Callable[[Settings], Settings] = lambda settings: settings,
         loaded: Callable[[str], None] = lambda _: None,
+        refusal: Callable[[Settings], str | None] = lambda _: None,
     ) -> None:
         self.in_force = in_force
         self._changes = changes
@@ -99,6 +101,7 @@ class ReloadState:
         self._first_loads = first_loads
         self._effective = effective
         self._loaded = loaded
+        self._refusal = refusal
         self._file = _File(in_force.settings, in_force.encoded)
         self._hint = asyncio.Event()
         self._is_forced = True  # the first load is for problems and warnings, even if nothing changed
@@ -187,7 +190,9 @@ class ReloadState:
         """Load the content. A file that may be partly written must stay the same for a while, unless requested."""
         receiver = self.first.receiver if not self.first.workers else None
         only_receiver = None if receiver is None else receiver.listen
-        before = _Before(self.in_force.settings, self.texts, self._seen_files, self._first_loads(), only_receiver)
+        before = _Before(
+            self.in_force.settings, self.texts, self._seen_files, self._first_loads(), only_receiver, self._refusal
+        )
         deadline = time.monotonic() + MAX_WRITE_S
         found = await asyncio.to_thread(_load, self._path, content, self._environ, before)
         while found.is_doubtful and not is_requested and not self._is_forced and time.monotonic() < deadline:
@@ -327,6 +332,7 @@ class _Before:
     files: Mapping[Path, tuple[int, int] | None]  # device and inode of the files that were loaded last
     first_loads: Mapping[str, int]  # by route: when its `retire` was first loaded
     only_receiver: Address | None  # where the receiver listens, if nothing else runs
+    refusal: Callable[[Settings], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,9 +368,13 @@ def _load(path: Path, contents: Contents, environ: Mapping[str, str], before: _B
     settings = None if loaded.settings is None else with_first_loads(loaded.settings, before.first_loads, time.time())
     if settings is not None and before.only_receiver is not None:
         settings = receiver_only(settings, before.only_receiver)
+    problems = tuple(map(str, loaded.problems))
+    refusal = None if settings is None else before.refusal(settings)
+    if refusal is not None:
+        settings, problems = None, (f"{path}: {refusal}",)
     return _Found(
         None if settings is None else encode_settings(settings),
-        tuple(map(str, loaded.problems)),
+        problems,
         tuple(map(str, loaded.warnings)),
         loaded.is_stale or _is_doubtful({path: content, **included}, loaded.settings, before),
         None if loaded.settings is None and not loaded.include else loaded.include,
@@ -404,6 +414,7 @@ def needs_restart(first: Settings, now: Settings) -> tuple[str, ...]:
         "state": (first.state, now.state),
         "store": (first.store, now.store),
         "node": (first.node, now.node),
+        "engine": (first.engine, now.engine),
     }
     return tuple(key for key, (before, other) in pairs.items() if before != other)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from msgspec import UNSET
 
@@ -15,6 +16,7 @@ from strangler.core.documents import (
     ArmsRecent,
     ArmsRequests,
     ConfigStatus,
+    EngineStatus,
     EventsStatus,
     GatesStatus,
     KillSwitchStatus,
@@ -39,7 +41,7 @@ from strangler.core.documents import (
     WorkerStatus,
 )
 from strangler.core.routing.arm import Arm
-from strangler.core.settings import MatchSettings, RouteSettings, UpstreamSettings, Url
+from strangler.core.settings import MatchSettings, RouteSettings, Settings, UpstreamSettings, Url
 from strangler.ipc.messages import ProcessInfo
 from strangler.state.kill_switch import KillSwitchState
 
@@ -67,10 +69,12 @@ def status(
     recording: RecordingStatus | None,
     receiver: ReceiverStatus | None,
     nodes: list[NodeStatus],
+    first: Settings | None = None,
 ) -> StatusDocument:
     """Return the status. `problems`: by part of control; None if it has none. `shadow`: by the name of a route.
     `recent`: by the name of a route, empty for requests without a route, and arm. `judged`: by the name of a route, its
-    pairs as judged now; `comparisons` of its shadow are as judged when they were made."""
+    pairs as judged now; `comparisons` of its shadow are as judged when they were made. `first`: the settings that the
+    proxy was started with, if others are in force."""
     totals, gauges = links.totals.values(), links.totals.gauges()
     counts = _counts(totals)
     settings = in_force.settings
@@ -79,7 +83,7 @@ def status(
         listen=listen,
         is_draining=is_draining,
         pid=_pids(processes),
-        workers=[_worker(process, links) for process in processes if process.role == "worker"],
+        workers=[_worker(process, links) for process in processes if process.role in ("worker", "envoy")],
         config=ConfigStatus(
             generation=in_force.generation,
             since=in_force.since,
@@ -106,7 +110,16 @@ def status(
         recording=recording,
         receiver=receiver,
         nodes=nodes,
+        engine=_engine(settings.engine if first is None else first.engine, links),
     )
+
+
+def _engine(name: Literal["builtin", "envoy"], links: LinksState) -> EngineStatus:
+    """Return the state of the engine that the proxy was started with."""
+    reported = links.engine
+    if name == "builtin" or reported is None:
+        return EngineStatus(name)
+    return EngineStatus(name, reported.version or None, reported.pid, reported.problem or None)
 
 
 def kill_switch_status(state: KillSwitchState, store_problem: str | None = None) -> KillSwitchStatus:
@@ -124,7 +137,7 @@ def _pids(processes: list[ProcessInfo]) -> ProcessIds:
     return ProcessIds(
         supervisor=pids.get("supervisor", UNSET),
         control=pids.get("control", UNSET),
-        workers=[process.pid for process in processes if process.role == "worker"],
+        workers=[process.pid for process in processes if process.role in ("worker", "envoy")],
         leaving=leaving or UNSET,
     )
 

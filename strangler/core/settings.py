@@ -244,6 +244,8 @@ class SplitSettings:
 class FallbackSettings:
     when: tuple[str | int, ...]
     fence_s: float
+    is_when_written: bool = field(default=False, compare=False)
+    """Whether the file has a `when`, for which Envoy goes further than for the default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,26 @@
 A candidate with a fallback is a composite: its members are tried in turn, the candidate first and legacy after it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from strangler.core.routing.arm import LEGACY
-from strangler.core.settings import RouteSettings, Settings, TimeoutSettings
+from strangler.core.settings import BreakerSettings, RetrySettings, RouteSettings, Settings, TimeoutSettings
 from strangler.envoy.extensions import CLUSTER, digest, extension, protocol_options
 from strangler.envoy.gates import Gate, candidate_gate, legacy_gate
-from strangler.envoy.mirrors import arm_mirrors
+from strangler.envoy.mirrors import arm_mirrors, arm_share
 from strangler.envoy.names import LEGACY_READS, composite_cluster, gate_cluster, upstream_cluster
-from strangler.envoy.protection import MANY, error_matcher, thresholds
+from strangler.envoy.protection import MANY, circuit_breakers, error_matcher, thresholds
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import at_legacy, has_retries, same_upstream
 
 _HEAD_MARGIN_S = 1.0
 """How much longer than `response` nothing may come: the pause before a head is no idle connection."""
+
+
+def _no_limits() -> Resource:
+    return thresholds(MANY, MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Composite:
     name: str
     members: tuple[str, ...]
     options: dict[str, Any]
+    breakers: Resource = field(default_factory=_no_limits)
 
     def cluster(self) -> Resource:
         """Return its cluster. Its own number of retries limits those; its members' other limits are in force."""
@@ -38,7 +44,7 @@ class Composite:
             "cluster_type": extension(
                 "envoy.clusters.composite", "clusters.composite.v3.ClusterConfig", clusters=members
             ),
-            "circuit_breakers": thresholds(MANY, MANY),
+            "circuit_breakers": self.breakers,
             "typed_extension_protocol_options": protocol_options(
                 explicit_http_config={"http_protocol_options": {}}, **self.options
             ),
@@ -66,12 +72,21 @@ def legacy_member(settings: Settings) -> str:
 
 def route_timeouts(settings: Settings, route: RouteSettings | None) -> tuple[float | None, float | None]:
     """Return the longest time to the head of a response, and between two bytes, of an entry for a route (None: for
-    legacy alone), in seconds; None: no limit. A gate has its own, so the entry has the longer ones of both arms."""
-    times = [settings.upstreams[LEGACY].timeouts]
-    if route is not None and route.candidate is not None:
-        candidate = route.timeouts or settings.upstreams[route.candidate].timeouts
-        times = [candidate] if route.is_passthrough and route.fallback is None else [*times, candidate]
-    return _longest([each.response_s for each in times]), _longest([idle_s(each) for each in times])
+    legacy alone), in seconds; None: no limit.
+
+    An entry has one time for both arms. Behind a gate the candidate has its own, so there the entry has the longer one;
+    without a gate it has the candidate's.
+    """
+    legacy = settings.upstreams[LEGACY].timeouts
+    if route is None or route.candidate is None:
+        return legacy.response_s, idle_s(legacy)
+    candidate = route.timeouts or settings.upstreams[route.candidate].timeouts
+    if route.is_passthrough and route.fallback is None:
+        return candidate.response_s, idle_s(candidate)
+    between_s = _longest([idle_s(legacy), idle_s(candidate)])
+    if candidate_gate(settings, route) is None:
+        return candidate.response_s, between_s
+    return _longest([legacy.response_s, candidate.response_s]), between_s
 
 
 def idle_s(times: TimeoutSettings) -> float | None:
@@ -107,22 +122,60 @@ def candidate_composite(settings: Settings, route: RouteSettings, *, is_read: bo
     if route.candidate is None:
         return None
     gate = candidate_gate(settings, route)
-    options: dict[str, Any] = {}
-    members = [_member(settings, route)]
-    mirrors = arm_mirrors(settings, route) if is_read else []
-    if mirrors:
-        options["request_mirror_policies"] = mirrors
+    upstream = settings.upstreams[route.candidate]
+    members = [upstream_cluster(upstream.name) if gate is None else gate_cluster(gate.name)]
+    retry = None
     if route.fallback is not None:
         members += [legacy_member(settings)] * _legacy_tries(settings, is_gated=gate is not None)
-        when = route.fallback.when
-        options["retry_policy"] = at_legacy(when, is_read=is_read, is_gated=gate is not None, members=len(members))
+    elif is_read and gate is None and has_retries(upstream.retry):
+        retry = upstream.retry
+        members *= retry.attempts
+    return _composite(
+        _Content(
+            upstream.name,
+            tuple(members),
+            None if route.fallback is None else route.fallback.when,
+            retry,
+            upstream.breaker if gate is None else None,
+            arm_share(route) if is_read else None,
+            is_read,
+            gate is not None,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """All that a composite follows from: routes of which that is the same share one. `when`: None without fallback;
+    `retry`: that of the candidate, if it is retried here; `share`: of requests that are mirrored; None: no mirror."""
+
+    candidate: str
+    members: tuple[str, ...]
+    when: tuple[str | int, ...] | None
+    retry: RetrySettings | None
+    breaker: BreakerSettings | None
+    share: int | None
+    is_read: bool
+    is_gated: bool
+
+
+@lru_cache(maxsize=4096)
+def _composite(content: _Content) -> Composite | None:
+    """Return the composite of a content, which most routes have in common; None if it would change nothing."""
+    options: dict[str, Any] = {}
+    if content.share is not None:
+        options["request_mirror_policies"] = arm_mirrors(content.share)
+    if content.when is not None:
+        options["retry_policy"] = at_legacy(
+            content.when, is_read=content.is_read, is_gated=content.is_gated, members=len(content.members)
+        )
+    elif content.retry is not None:
+        options["retry_policy"] = same_upstream(content.retry, may_repeat=True)
     if not options:
         return None
-    matcher = None if gate is not None else error_matcher(settings.upstreams[route.candidate].breaker)
-    if matcher is not None:
-        options["outlier_detection"] = matcher
-    name = composite_cluster(route.candidate, digest([members, options]))
-    return Composite(name, tuple(members), options)
+    options |= _matcher(content.breaker)
+    name = composite_cluster(content.candidate, digest([content.members, options]))
+    return Composite(name, content.members, options)
 
 
 def legacy_reads(settings: Settings) -> Composite | None:
@@ -131,13 +184,15 @@ def legacy_reads(settings: Settings) -> Composite | None:
     retry = settings.upstreams[LEGACY].retry
     if legacy_gate(settings) is not None or not has_retries(retry):
         return None
-    assert retry is not None
     policy = same_upstream(retry, may_repeat=True)
-    options: dict[str, Any] = {"retry_policy": policy}
-    matcher = error_matcher(settings.upstreams[LEGACY].breaker)
-    if matcher is not None:
-        options["outlier_detection"] = matcher
-    return Composite(LEGACY_READS, (legacy_member(settings),) * retry.attempts, options)
+    options: dict[str, Any] = {"retry_policy": policy, **_matcher(settings.upstreams[LEGACY].breaker)}
+    return Composite(LEGACY_READS, (legacy_member(settings),) * retry.attempts, options, circuit_breakers(None, retry))
+
+
+def _matcher(breaker: BreakerSettings | None) -> dict[str, Any]:
+    """Return the option that says which responses count for the breaker; none if Envoy's own choice is right."""
+    matcher = error_matcher(breaker)
+    return {} if matcher is None else {"outlier_detection": matcher}
 
 
 def _legacy_tries(settings: Settings, *, is_gated: bool) -> int:
@@ -145,7 +200,6 @@ def _legacy_tries(settings: Settings, *, is_gated: bool) -> int:
     retry = settings.upstreams[LEGACY].retry
     if not is_gated or legacy_gate(settings) is not None or not has_retries(retry):
         return 1
-    assert retry is not None
     return retry.attempts
 
 

@@ -12,8 +12,10 @@ from strangler.envoy.upstream_clusters import cluster_of
 
 def cluster_list(settings: Settings, place: EnvoyPlace) -> list[Resource]:
     """Return all clusters: upstreams, gates, composites, and the receiver if anything is mirrored."""
-    clusters = [cluster_of(settings, upstream, place) for upstream in settings.upstreams.values()]
-    clusters += [cluster_of_gate(settings, gate) for gate in all_gates(settings)]
+    gates = all_gates(settings)
+    gated = {gate.upstream for gate in gates}
+    clusters = [cluster_of(settings, each, place, is_gated=each.name in gated) for each in settings.upstreams.values()]
+    clusters += [cluster_of_gate(settings, gate) for gate in gates]
     clusters += [composite.cluster() for composite in composites(settings)]
     shadow = shadow_cluster(settings, place)
     return clusters if shadow is None else [*clusters, shadow]

@@ -4,10 +4,13 @@ A request on a route may go to the candidate and then to legacy, or to either by
 Envoy changes (path, Host, headers, timeouts), it changes for both. So an upstream with changes of its own has a gate,
 which is a hop inside the same process. A gate says in a field how the attempt ended, so that each reason for a fallback
 is one of its own.
+
+A gate costs about as much as all else of a request. What the file leaves at its default makes none.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from strangler.core.fault import Fault
 from strangler.core.routing.arm import LEGACY
@@ -30,7 +33,7 @@ class Gate:
     @property
     def name(self) -> str:
         """Return the name, which is another for any other content: two of them can be there while one takes over."""
-        return f"{self.upstream}/{digest([self.response_s, self.idle_s, self.public, self.own])}"
+        return _name(self)
 
     @property
     def rewrite(self) -> Rewrite | None:
@@ -69,8 +72,9 @@ def all_gates(settings: Settings) -> tuple[Gate, ...]:
     return tuple(sorted(gates, key=_name))
 
 
+@lru_cache(maxsize=4096)
 def _name(gate: Gate) -> str:
-    return gate.name
+    return f"{gate.upstream}/{digest([gate.response_s, gate.idle_s, gate.public, gate.own])}"
 
 
 def _needs_gate(settings: Settings, route: RouteSettings, upstream: UpstreamSettings, times: TimeoutSettings) -> bool:
@@ -78,10 +82,18 @@ def _needs_gate(settings: Settings, route: RouteSettings, upstream: UpstreamSett
         return True
     if route.is_passthrough and route.fallback is None:
         return False  # nothing else shares its entry
-    legacy = settings.upstreams[LEGACY].timeouts
-    if (times.response_s, times.idle_s) != (legacy.response_s, legacy.idle_s):
+    if _has_own_times(times, settings.upstreams[LEGACY].timeouts):
         return True
-    return route.fallback is not None and _needs_reasons(route.fallback.when, upstream)
+    return (
+        route.fallback is not None and route.fallback.is_when_written and _needs_reasons(route.fallback.when, upstream)
+    )
+
+
+def _has_own_times(candidate: TimeoutSettings, legacy: TimeoutSettings) -> bool:
+    """Return whether both arms have timeouts that differ, and one of them is written."""
+    if (candidate.response_s, candidate.idle_s) == (legacy.response_s, legacy.idle_s):
+        return False
+    return any(source != "default" for source in (*candidate.sources[1:], *legacy.sources[1:]))
 
 
 def _needs_reasons(when: Iterable[str | int], upstream: UpstreamSettings) -> bool:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from strangler.core.routing.arm import Arm
+from strangler.core.routing.received import ARM_FIELD, ROUTE_FIELD
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings
 from strangler.envoy.extensions import CLUSTER, protocol_options
 from strangler.envoy.names import METADATA, SHADOW_CLUSTER, shadow_key
@@ -11,9 +12,6 @@ from strangler.envoy.protection import thresholds
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 from strangler.envoy.upstream_clusters import http_protocol
-
-ROUTE_HEADER: Final = "x-strangler-route"
-ARM_HEADER: Final = "x-strangler-arm"
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -27,13 +25,19 @@ def route_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
     return [_policy(Arm.LEGACY, _share(shadow), shadow_key(route.name))]
 
 
-def arm_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
-    """Return the mirror policies of a route's candidate arm, which take the place of the entry's: a share of 0 is what
-    keeps the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+def arm_share(route: RouteSettings) -> int | None:
+    """Return the share of the requests of a route's candidate arm that is mirrored, in ten thousandths; None if nothing
+    of the route is."""
     shadow = _shadow(route)
     if shadow is None:
-        return []
-    return [_policy(Arm.CANDIDATE, 0 if shadow.of == "legacy" else _share(shadow), None)]
+        return None
+    return 0 if shadow.of == "legacy" else _share(shadow)
+
+
+def arm_mirrors(share: int) -> list[Resource]:
+    """Return the mirror policies of a candidate arm, which take the place of the entry's: a share of 0 is what keeps
+    the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+    return [_policy(Arm.CANDIDATE, share, None)]
 
 
 def mirrored_methods(route: RouteSettings) -> tuple[str, ...]:
@@ -90,8 +94,8 @@ def _policy(arm: Arm, share: int, runtime_key: str | None) -> Resource:
         "disable_shadow_host_suffix_append": True,
         "runtime_fraction": fraction,
         "request_headers_mutations": [
-            _set(ROUTE_HEADER, f"%METADATA(ROUTE:{METADATA}:route)%"),
-            _set(ARM_HEADER, arm.value),
+            _set(ROUTE_FIELD, f"%METADATA(ROUTE:{METADATA}:route)%"),
+            _set(ARM_FIELD, arm.value),
         ],
     }
 

@@ -3,25 +3,34 @@
 from typing import Final
 
 from strangler.core.routing.arm import LEGACY
-from strangler.core.settings import BreakerSettings, BulkheadSettings, HealthSettings, UpstreamSettings
+from strangler.core.settings import BreakerSettings, BulkheadSettings, HealthSettings, RetrySettings, UpstreamSettings
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 
 MANY: Final = 1_000_000
 """A number that is no limit. The defaults of Envoy are 1024, and 3 for retries."""
 
+RETRIES_AT_LEAST: Final = 3
+"""The retries at once that are always allowed."""
+
 _BAD_STATUSES: Final = range(500, 600)
 
 
-def circuit_breakers(bulkhead: BulkheadSettings | None) -> Resource:
+def circuit_breakers(bulkhead: BulkheadSettings | None, retry: RetrySettings | None) -> Resource:
     """Return the thresholds of an upstream, all of them. Endless streams have the priority HIGH and its thresholds.
+    Retries are a share of the requests that are under way.
 
     A connection that is being opened takes the same queue as a request that waits, so `waiting` cannot be its length:
     a burst on a cold pool would be refused.
     """
-    if bulkhead is None:
-        return thresholds(MANY, MANY)
-    return thresholds(bulkhead.in_flight, bulkhead.streams or MANY)
+    breakers = thresholds(MANY, MANY)
+    if bulkhead is not None:
+        breakers = thresholds(bulkhead.in_flight, bulkhead.streams or MANY)
+    if retry is not None:
+        budget = {"budget_percent": {"value": 100 * retry.budget}, "min_retry_concurrency": RETRIES_AT_LEAST}
+        for each in breakers["thresholds"]:
+            each["retry_budget"] = budget
+    return breakers
 
 
 def thresholds(requests: int, streams: int, connections: int = MANY) -> Resource:
@@ -92,17 +101,6 @@ def error_matcher(breaker: BreakerSettings | None) -> Resource | None:
 def health_check(upstream: UpstreamSettings, health: HealthSettings) -> Resource:
     """Return the check of an upstream's endpoints. A check of an unused one comes as often as of any other."""
     base = upstream.urls[0].path.rstrip("/")
-    http: Resource = {
-        "path": base + health.path,
-        "expected_statuses": [{"start": 200, "end": 400}],
-        "request_headers_to_add": [
-            {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-            for name, value in upstream.headers.set
-        ],
-        "codec_client_type": "HTTP2" if upstream.http2 else "HTTP1",
-    }
-    if health.host is not None:
-        http["host"] = health.host
     return {
         "timeout": duration(health.timeout_s),
         "interval": duration(health.interval_s),
@@ -111,5 +109,16 @@ def health_check(upstream: UpstreamSettings, health: HealthSettings) -> Resource
         "unhealthy_threshold": health.fall,
         "healthy_threshold": health.rise,
         "reuse_connection": False,
-        "http_health_check": http,
+        "http_health_check": {
+            "path": base + health.path,
+            "expected_statuses": [{"start": 200, "end": 400}],
+            "request_headers_to_add": [
+                {
+                    "header": {"key": name, "value": value.replace("%", "%%")},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+                for name, value in upstream.headers.set
+            ],
+            "codec_client_type": "HTTP2" if upstream.http2 else "HTTP1",
+        },
     }

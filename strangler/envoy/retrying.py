@@ -1,7 +1,7 @@
 """Retries: at the same upstream, and at legacy after a candidate."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeGuard
 
 from strangler.core.fault import Fault
 from strangler.core.settings import RetrySettings
@@ -42,7 +42,7 @@ def same_upstream(retry: RetrySettings, *, may_repeat: bool) -> Resource:
     return {"retry_on": ",".join(conditions), **policy}
 
 
-def has_retries(retry: RetrySettings | None) -> bool:
+def has_retries(retry: RetrySettings | None) -> TypeGuard[RetrySettings]:
     """Return whether a policy does anything."""
     return retry is not None and retry.attempts > 1 and bool(retry.when)
 

@@ -16,6 +16,7 @@ from strangler.envoy.protection import (
     panic_threshold,
 )
 from strangler.envoy.resources import Resource
+from strangler.envoy.retrying import has_retries, same_upstream
 from strangler.envoy.units import duration, kib
 from strangler.envoy.upstream_tls import is_tls, socket_match, transport_sockets
 
@@ -25,8 +26,8 @@ MAX_FIELDS: Final = 10_000
 """The most fields of a head; its size is what limits them."""
 
 
-def cluster_of(settings: Settings, upstream: UpstreamSettings, place: EnvoyPlace) -> Resource:
-    """Return the cluster of an upstream."""
+def cluster_of(settings: Settings, upstream: UpstreamSettings, place: EnvoyPlace, *, is_gated: bool) -> Resource:
+    """Return the cluster of an upstream. `is_gated`: a gate leads here, whose retries this cluster's would replace."""
     name = upstream_cluster(upstream.name)
     connect_s = upstream.timeouts.connect_s
     cluster: Resource = {
@@ -36,10 +37,9 @@ def cluster_of(settings: Settings, upstream: UpstreamSettings, place: EnvoyPlace
         "lb_policy": "LEAST_REQUEST",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": _endpoints(upstream)}]},
         "common_lb_config": panic_threshold(upstream.name),
-        "circuit_breakers": circuit_breakers(upstream.bulkhead),
+        "circuit_breakers": circuit_breakers(upstream.bulkhead, upstream.retry),
         "outlier_detection": outlier_detection(upstream.breaker),
-        "typed_extension_protocol_options": _http(settings, upstream),
-        "per_connection_buffer_limit_bytes": 65_536,
+        "typed_extension_protocol_options": _http(settings, upstream, is_gated=is_gated),
         **_discovery(upstream),
     }
     if upstream.health is not None:
@@ -92,13 +92,13 @@ def _endpoint(upstream: UpstreamSettings, url: Url) -> Resource:
         address = {"pipe": {"path": url.unix_path}}
     endpoint: Resource = {"address": address, "hostname": url.authority}
     if upstream.health is not None:
-        endpoint["health_check_config"] = {"hostname": url.authority}
+        endpoint["health_check_config"] = {"hostname": upstream.health.host or url.authority}
     metadata = endpoint_metadata(upstream.name)
     metadata["filter_metadata"] |= socket_match(upstream, url)
     return {"endpoint": endpoint, "metadata": metadata}
 
 
-def _http(settings: Settings, upstream: UpstreamSettings) -> Resource:
+def _http(settings: Settings, upstream: UpstreamSettings, *, is_gated: bool) -> Resource:
     common: Resource = {
         "idle_timeout": duration(upstream.keepalive_s),
         "max_headers_count": MAX_FIELDS,
@@ -110,4 +110,6 @@ def _http(settings: Settings, upstream: UpstreamSettings) -> Resource:
     matcher = error_matcher(upstream.breaker)
     if matcher is not None:
         options["outlier_detection"] = matcher
+    if has_retries(upstream.retry) and not is_gated:
+        options["retry_policy"] = same_upstream(upstream.retry, may_repeat=False)
     return protocol_options(**options)

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import UnionType
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -268,6 +268,14 @@ class EndpointHealth(_Message, frozen=True):
     reason: str
 
 
+class EngineState(_Message, frozen=True):
+    """The Envoy that serves, as the process that runs it sees it. Sent when it changes, and to a new control."""
+
+    version: str  # empty: none has been heard
+    pid: int | None  # None: somebody else runs it, or there is none now
+    problem: str  # why it does not have the settings in force; empty: it has
+
+
 class LoadedGeneration(_Message, frozen=True):
     """A worker's message that it now plans new requests on the settings of this generation."""
 
@@ -332,7 +340,17 @@ Shared = BreakerOpened | FenceMarks | EndpointHealth
 """The facts that all workers share, whichever of them found them."""
 
 ToControl = (
-    Hello | Report | BreakerChanged | LoadedGeneration | Bye | Captured | Spans | LedgerBatch | RolloutBatch | Shared
+    Hello
+    | Report
+    | BreakerChanged
+    | LoadedGeneration
+    | EngineState
+    | Bye
+    | Captured
+    | Spans
+    | LedgerBatch
+    | RolloutBatch
+    | Shared
 )
 ToWorker = (
     Push | KillSwitch | CaptureGrants | LedgerStored | RecordingWanted | RecordingCredit | RecordingEnded | Shared
@@ -376,7 +394,7 @@ class Draining(_Message, frozen=True):
 
 
 class ProcessInfo(msgspec.Struct, array_like=True, frozen=True):
-    role: str  # supervisor, control or worker; leaving: a draining worker of the supervisor before this one
+    role: str  # supervisor, control, worker or envoy; leaving: one of those two of the supervisor before this one
     index: int
     instance: str
     pid: int
@@ -415,6 +433,7 @@ class Outline(msgspec.Struct, frozen=True):
     log: LogSettings
     limits: LimitSettings
     receiver: ReceiverOutline | None = None
+    engine: Literal["builtin", "envoy"] = "builtin"
 
 
 _encoder = msgspec.msgpack.Encoder()

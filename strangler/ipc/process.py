@@ -15,6 +15,16 @@ from pathlib import Path
 import strangler
 from strangler.ipc.start import ControlStart, WorkerStart, to_environ
 
+FIRST_DELAY_S = 0.5
+MAX_DELAY_S = 30.0
+
+
+def restart_delay_s(failures: int) -> float:
+    """Return the delay before a process that died `failures` times in a row is started again; the first time, 0."""
+    if failures <= 1:
+        return 0.0
+    return min(FIRST_DELAY_S * 2.0 ** min(failures - 2, 16), MAX_DELAY_S)
+
 
 def spawn(
     command: Sequence[str],

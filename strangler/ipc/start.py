@@ -16,13 +16,32 @@ SUCCESSION_VARIABLE = "STRANGLER_SUCCESSION"
 
 
 @dataclass(frozen=True, slots=True)
+class EnvoyChoice:
+    """The Envoy that the options of `strangler serve` name."""
+
+    binary: str = ""  # its path; empty: there is none
+    files: str = ""  # the folder of one that somebody else runs; empty: it is run here
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStart:
+    """The start of the process that runs Envoy, beyond that of a worker."""
+
+    binary: str  # the path of Envoy; empty: none is run
+    folder: str  # the state folder
+    mirrors_at: str  # the path of the unix socket that mirrored requests go to
+    files: str = ""  # the folder of an Envoy that somebody else runs; empty: it is run here
+    is_standby: bool = False  # the supervisor does not serve yet: what cannot begin ends at once, and says why
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStart:
     """The start of one worker process. `instance` is never used for another process."""
 
     index: int  # 0 to workers - 1; a worker that replaces a dead one takes over its index
     instance: str
     listen_fds: tuple[int, ...]  # bound and listening, shared by all workers
-    addresses: tuple[str, ...]  # of each of them, as routes.yaml writes it
+    addresses: tuple[str, ...]  # of each of them, as routes.yaml writes it; with Envoy, of what it listens at
     link_path: str  # control's local socket; always listening while the supervisor lives
     settings_fd: int
     generation: int
@@ -31,6 +50,7 @@ class WorkerStart:
     counts_fd: int  # the page where each worker publishes its number of connections: `strangler.sockets.accept`
     leaving_fd: int  # a pipe to the supervisor: a worker that begins to drain writes its instance, in a line
     killed_routes: tuple[str, ...] = ()  # those that the kill switch was on for by themselves then
+    engine: EngineStart | None = None  # for the process that runs Envoy in place of all workers
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "WorkerStart":
@@ -59,6 +79,9 @@ class ControlStart:
     former_link_fd: int | None = None  # `link_fd` of the supervisor before this one, whose workers drain
     receiver_fds: tuple[int, ...] = ()
     receives_at: str = ""  # where the receiver really listens; empty: there is none
+    mirror_fd: int | None = None  # a listening local socket, where Envoy sends mirrored requests; None: no Envoy runs
+    mirrors_at: str = ""  # its path
+    envoy_binary: str = ""  # the path of Envoy, which validates settings; empty: there is none
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "ControlStart":

@@ -152,6 +152,34 @@ def listen_at(
     return sockets
 
 
+def bind_briefly(address: Address, key: str, *, is_shared: bool = False) -> None:
+    """Bind an address as another program is about to, and give it up again. Raises ListenError if that fails.
+
+    `is_shared`: the other program may share it with those that share it, too (SO_REUSEPORT).
+    """
+    if address.unix_path is not None:
+        _check_free(address.unix_path, key)
+        return
+    refusal: OSError | None = None
+    for family, host in _resolve(address, key):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if is_shared:
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                if family == socket.AF_INET6:
+                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+                tried.bind((host, address.port))
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise ListenError(_explain(address, key, error, has_inherited=False)) from error
+            refusal = error
+        else:
+            return
+    if refusal is not None:
+        raise ListenError(_explain(address, key, refusal, has_inherited=False))
+
+
 def where(listener: socket.socket) -> Address:
     """The address that it really listens at."""
     if listener.family == socket.AF_UNIX:

@@ -7,11 +7,13 @@ from pathlib import Path
 import structlog
 
 from strangler import logs
+from strangler.engine.binary import BinaryError, find
 from strangler.ipc.messages import Outline, decode_outline
-from strangler.ipc.start import StartError, SupervisorStart, read_file
+from strangler.ipc.start import EnvoyChoice, StartError, SupervisorStart, read_file
 from strangler.sockets.listen import InheritedState, ListenError, activated
 from strangler.state.folder import hold
 from strangler.state.lock import FolderError
+from strangler.supervisor.envoy_listeners import EnvoyListeners
 from strangler.supervisor.loop import Supervisor
 from strangler.supervisor.sockets import REBIND_S, open_sockets
 from strangler.supervisor.spawner import Commands
@@ -23,24 +25,26 @@ class SupervisorError(Exception):
     """The proxy cannot start; the message says why and the way out."""
 
 
-def run(config: Path, settings_fd: int, commands: Commands | None = None) -> int:
+def run(config: Path, settings_fd: int, commands: Commands | None = None, envoy: EnvoyChoice | None = None) -> int:
     """Serve until a signal ends it; return the exit status. Raises SupervisorError if it cannot start.
 
     `settings_fd`, which is taken over, is of a file with the encoded settings. The environment shows whether there is a
-    predecessor, or a service manager has made the sockets.
+    predecessor, or a service manager has made the sockets. `envoy` counts with `engine: envoy`.
     """
     outline = decode_outline(read_file(settings_fd))
     writer = logs.LogWriter()
     logs.configure(outline.log, "supervisor", writer)
     try:
-        return _serve(config, settings_fd, outline, commands or Commands())
-    except (FolderError, ListenError, StartError) as error:
+        has_envoy = outline.engine == "envoy" and outline.workers > 0
+        choice = _located(envoy or EnvoyChoice()) if has_envoy else None
+        return _serve(config, settings_fd, outline, commands or Commands(), choice)
+    except (BinaryError, FolderError, ListenError, StartError) as error:
         raise SupervisorError(str(error)) from error
     finally:
         writer.close()
 
 
-def _serve(config: Path, settings_fd: int, outline: Outline, commands: Commands) -> int:
+def _serve(config: Path, settings_fd: int, outline: Outline, commands: Commands, envoy: EnvoyChoice | None) -> int:
     """Hold the folder and the sockets until the end. Raises FolderError, ListenError, StartError."""
     folder = Path(outline.state).absolute()
     start = SupervisorStart.from_environ()
@@ -49,8 +53,21 @@ def _serve(config: Path, settings_fd: int, outline: Outline, commands: Commands)
     link_name = "link.sock" if start is None or lock_fd is None else f"link-{start.term}.sock"
     with hold(folder, lock_fd, _log_wait) as state:
         patience_s = REBIND_S if state.was_killed else 0.0
-        with open_sockets(outline, folder, inherited, link_name, patience_s) as sockets:
-            return Supervisor(config, settings_fd, outline, state, sockets, commands, start).run()
+        envoys = None if envoy is None else _listeners(folder, start, envoy)
+        with open_sockets(outline, folder, inherited, link_name, patience_s, envoys) as sockets:
+            return Supervisor(config, settings_fd, outline, state, sockets, commands, start, envoy).run()
+
+
+def _located(choice: EnvoyChoice) -> EnvoyChoice:
+    """Return the choice with the path of the Envoy that is found, so that all processes use one. Raises BinaryError."""
+    if choice.binary or choice.files:
+        return choice
+    return EnvoyChoice(find(choice.binary).path)
+
+
+def _listeners(folder: Path, start: SupervisorStart | None, envoy: EnvoyChoice) -> EnvoyListeners:
+    former = None if start is None else Path(start.folder)
+    return EnvoyListeners(folder, former, is_elsewhere=bool(envoy.files))
 
 
 def _inherited_lock(start: SupervisorStart | None, folder: Path) -> int | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import structlog
 
+from strangler.engine.living import FOLDER as ENVOY_FOLDER
+from strangler.engine.living import kill_all as kill_envoys
 from strangler.ipc.messages import (
     AdminCertificates,
     Adopt,
@@ -22,7 +24,7 @@ from strangler.ipc.messages import (
     ToSupervisor,
 )
 from strangler.ipc.process import signals
-from strangler.ipc.start import SupervisorStart
+from strangler.ipc.start import EnvoyChoice, SupervisorStart
 from strangler.state.folder import FolderState
 from strangler.supervisor.adopted_settings import AdoptedSettings
 from strangler.supervisor.announcement import Announcement
@@ -60,11 +62,14 @@ class Supervisor:
         sockets: Sockets,
         commands: Commands,
         start: SupervisorStart | None,
+        envoy: EnvoyChoice | None = None,
     ) -> None:
         """`settings_fd`, which is taken over, is of a file that holds the encoded settings. `start`: None for a
-        supervisor without a predecessor."""
+        supervisor without a predecessor; `envoy`: None for one with workers."""
         self._run = _run_info(config, state.folder, start)
         self._sockets = sockets
+        self._state = state
+        self._has_own_envoy = envoy is not None and not envoy.files
         self._life = life = LifecycleState(Phase.RUNNING if start is None else Phase.STANDBY)
         self._selector = selectors.DefaultSelector()
         self._clock = clock = time.monotonic
@@ -76,10 +81,16 @@ class Supervisor:
         self._origin_link = OriginLink(start.origin_fd if start else None)
         self._predecessor = Predecessor(start, not state.is_ours, life, clock, self._on_other_program)
         spawner = Spawner(
-            self._run, commands, sockets, self._settings, self._pipes, start.stderr_fd if start is not None else None
+            self._run,
+            commands,
+            sockets,
+            self._settings,
+            self._pipes,
+            start.stderr_fd if start is not None else None,
+            envoy,
         )
         self._control = ControlProcess(life, self._selector, self._on_message)
-        self._workers = Workers(outline.workers, self._pipes)
+        self._workers = Workers(outline.workers, self._pipes, has_envoy=envoy is not None)
         self._children = ChildProcesses(life, self._control, self._workers, spawner, self._predecessor)
         self._announcement = Announcement(life, self._workers, sockets, self._service_manager, self._predecessor)
         self._shutdown = Shutdown(life, self._children, sockets, self._settings, clock)
@@ -166,6 +177,8 @@ class Supervisor:
         """Release everything, whatever ended the loop."""
         self._handover.release()
         self._children.kill()
+        if self._has_own_envoy and self._state.is_ours:  # the process that runs it would have ended it, in time
+            kill_envoys(self._run.folder / ENVOY_FOLDER)
         self._origin_link.send(status=self._life.exit_status)
         self._origin_link.close()
         self._predecessor.close()

@@ -7,19 +7,11 @@ from dataclasses import dataclass
 import structlog
 
 from strangler.ipc.messages import ProcessInfo
+from strangler.ipc.process import restart_delay_s
 
-FIRST_DELAY_S = 0.5
-MAX_DELAY_S = 30.0
 QUIET_S = 60.0  # a process that lived this long did not crash in a loop
 
 log = structlog.get_logger()
-
-
-def restart_delay_s(failures: int) -> float:
-    """Return the delay before a process that died `failures` times in a row is started again; the first time, 0."""
-    if failures <= 1:
-        return 0.0
-    return min(FIRST_DELAY_S * 2.0 ** min(failures - 2, 16), MAX_DELAY_S)
 
 
 @dataclass(slots=True)

@@ -65,6 +65,8 @@ class Shutdown:
         """Release what belongs to the successor now. `unwanted_fds` are of sockets that it does not listen at."""
         close_all(self._sockets.admin)
         close_all(self._sockets.receiver)
+        if self._sockets.mirror is not None:
+            self._sockets.mirror.close()
         self._children.workers.remove_unfilled()
         given_up = [listener for listener in self._sockets.listen if listener.fileno() in unwanted_fds]
         for listener in given_up:

@@ -21,6 +21,7 @@ from strangler.sockets.listen import (
     where,
 )
 from strangler.state.running import Running
+from strangler.supervisor.envoy_listeners import MIRRORS, EnvoyListeners
 
 REBIND_S = 5.0  # the workers of a killed supervisor have this long to give up the port
 
@@ -39,31 +40,51 @@ class Sockets:
     unwanted: tuple[int, ...]  # descriptors of our predecessor that we do not listen at
     is_activated: bool  # the service manager keeps sockets of `listen` open, even without us
     receiver: list[socket.socket] = field(default_factory=list)
+    mirror: socket.socket | None = None
+    """Where Envoy sends mirrored requests; None: workers serve."""
+    elsewhere: tuple[str, ...] = ()
+    """The addresses that Envoy listens at by itself."""
 
     def listening(self) -> str:
         """Return every address that clients connect to, as the system has bound it."""
-        return ", ".join(str(where(listener)) for listener in self.listen)
+        return ", ".join([*self.elsewhere, *(str(where(listener)) for listener in self.listen)])
 
     def receiving(self) -> str:
         """Return every address that mirrored requests come to, as the system has bound it."""
         return ", ".join(str(where(listener)) for listener in self.receiver)
 
+    @property
+    def mirrors_at(self) -> str:
+        """The path where Envoy sends mirrored requests; empty where workers serve."""
+        return "" if self.mirror is None else str(self.mirror.getsockname())
+
     def running(self) -> Running:
         """Return the facts about this proxy that other commands need, as far as the sockets show them."""
-        listen = str(where(self.listen[0])) if self.listen else ""
+        listen = next(iter([*self.elsewhere, *(str(where(listener)) for listener in self.listen)]), "")
         return Running(os.getpid(), listen, str(where(self.admin[0])), takes_restarts=True, receiver=self.receiving())
 
 
 @contextmanager
 def open_sockets(
-    settings: Outline, folder: Path, inherited: InheritedState, link_name: str, patience_s: float
+    settings: Outline,
+    folder: Path,
+    inherited: InheritedState,
+    link_name: str,
+    patience_s: float,
+    envoys: EnvoyListeners | None = None,
 ) -> Iterator[Sockets]:
-    """Listen, until the end. Raises ListenError; a port that is still taken is tried again for `patience_s`."""
+    """Listen, until the end. Raises ListenError; a port that is still taken is tried again for `patience_s`.
+
+    `envoys`: Envoy listens for clients, in place of us.
+    """
     by_address: dict[str, list[socket.socket]] = {}
     admin: list[socket.socket] = []
     receiver: list[socket.socket] = []
+    mirror: list[socket.socket] = []
     try:
-        for listener in settings.listeners:  # all of them, before any serves
+        if envoys is not None:
+            envoys.check(settings.listeners, inherited, patience_s)
+        for listener in settings.listeners if envoys is None else ():  # all of them, before any serves
             sockets = _listen_patiently(listener, "listen", inherited, patience_s)
             by_address[str(listener.address)] = sockets
         admin = _listen_patiently(ListenerSettings(settings.admin.listen), "admin.listen", inherited, patience_s)
@@ -75,6 +96,9 @@ def open_sockets(
             at = ListenerSettings(settings.receiver.listen)
             receiver = _listen_patiently(at, "receiver.listen", inherited, patience_s)
             places.append(("receiver.listen", str(at.address), receiver))
+        if envoys is not None:
+            mirror = [envoys.mirror_socket(inherited)]
+            places.append((MIRRORS, str(where(mirror[0])), mirror))
         unwanted = inherited.close_rest()
         groups = tuple(
             ListenerGroup(key, address, tuple(map(socket.socket.fileno, sockets)), inherited.has_activated(sockets))
@@ -85,16 +109,30 @@ def open_sockets(
         link, path = listen_locally(folder, link_name)
         with link:
             is_activated = inherited.has_activated(listen)
-            yield Sockets(listen, addresses, admin, link, path, groups, unwanted, is_activated, receiver)
+            yield Sockets(
+                listen,
+                addresses,
+                admin,
+                link,
+                path,
+                groups,
+                unwanted,
+                is_activated,
+                receiver,
+                mirror[0] if mirror else None,
+                () if envoys is None else tuple(str(listener.address) for listener in settings.listeners),
+            )
             path.unlink(missing_ok=True)
     finally:
         for sockets in by_address.values():
             close_all(sockets)
         close_all(admin)
         close_all(receiver)
-        for address in _addresses(settings):
-            if address.unix_path is not None:
-                remove_dead(address.unix_path)
+        left = [] if envoys is None else [str(where(each).unix_path) for each in mirror]
+        close_all(mirror)
+        left += [address.unix_path for address in _addresses(settings) if address.unix_path is not None]
+        for path_left in left:
+            remove_dead(path_left)
 
 
 def _addresses(settings: Outline) -> list[Address]:

@@ -14,8 +14,11 @@ log = structlog.get_logger()
 class Workers:
     """The owner of the workers' places. Several may have the same index: draining ones, and their successor."""
 
-    def __init__(self, count: int, pipes: WorkerPipes) -> None:
-        self.places = [PlaceState("worker", index) for index in range(count)]
+    def __init__(self, count: int, pipes: WorkerPipes, *, has_envoy: bool = False) -> None:
+        """`has_envoy`: one process that runs Envoy is in place of them all; `count` is Envoy's concern then."""
+        self._has_envoy = has_envoy
+        self._role = "envoy" if has_envoy else "worker"
+        self.places = [PlaceState(self._role, index) for index in range(self._processes(count))]
         self.pipes = pipes
 
     @property
@@ -29,8 +32,9 @@ class Workers:
 
     def fit(self, count: int) -> None:
         """Change the number of workers to `count`: start more, or let those with the highest indices leave."""
+        count = self._processes(count)
         staying = sorted((place for place in self.places if not place.is_leaving), key=lambda place: place.index)
-        self.places += [PlaceState("worker", index) for index in range(len(staying), count)]
+        self.places += [PlaceState(self._role, index) for index in range(len(staying), count)]
         for place in staying[count:]:
             if place.process is None:
                 self.places.remove(place)
@@ -39,14 +43,17 @@ class Workers:
     def replace(self, instances: list[str]) -> None:
         """Start other workers for those that were signalled to drain, without waiting for their end."""
         for place in [place for place in self.places if place.instance in instances and not place.is_leaving]:
-            log.info("worker.leaving", index=place.index)
+            log.info(f"{self._role}.leaving", index=place.index)
             place.is_leaving = place.has_successor = True
-            self.places.append(PlaceState("worker", place.index, restarts=place.restarts + 1))
+            self.places.append(PlaceState(self._role, place.index, restarts=place.restarts + 1))
 
     def on_death(self, place: PlaceState) -> None:
         """Stop counting the connections of a dead worker, so that the others do not hold back for it."""
         if not place.has_successor:
             self.pipes.counts.publish(place.index, None)
+
+    def _processes(self, count: int) -> int:
+        return min(count, 1) if self._has_envoy else count
 
     def remove(self, place: PlaceState) -> None:
         """Remove a place, if it is a worker's."""

@@ -337,6 +337,7 @@ def _listener(host: str, port: int) -> ListenerSettings:
             {"listeners": (replace(_listener("127.0.0.1", 8080), redirect_port=443),)}, (), id="a redirect is followed"
         ),
         pytest.param({"state": "elsewhere"}, ("state",), id="the state folder is held"),
+        pytest.param({"engine": "envoy"}, ("engine",), id="the engine is other processes"),
     ],
 )
 def test_keys_that_only_a_restart_changes_are_named(change: dict[str, object], keys: tuple[str, ...]) -> None:

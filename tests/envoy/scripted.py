@@ -57,6 +57,14 @@ class Scripted:
             await self.server.wait_closed()
             self.server = None
 
+    def close(self) -> None:
+        """Close what is open, without waiting."""
+        self.release.set()
+        for writer in self.writers:
+            writer.close()
+        if self.server is not None:
+            self.server.close()
+
     def runs(self, method: str) -> int:
         """How many requests of a method came here."""
         return sum(each.method == method for each in self.seen)

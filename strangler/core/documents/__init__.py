@@ -87,6 +87,7 @@ from strangler.core.documents.status import ArmsRecent as ArmsRecent
 from strangler.core.documents.status import ArmsRequests as ArmsRequests
 from strangler.core.documents.status import BrownoutStatus as BrownoutStatus
 from strangler.core.documents.status import ConfigStatus as ConfigStatus
+from strangler.core.documents.status import EngineStatus as EngineStatus
 from strangler.core.documents.status import EventsStatus as EventsStatus
 from strangler.core.documents.status import GatesStatus as GatesStatus
 from strangler.core.documents.status import KillSwitchStatus as KillSwitchStatus

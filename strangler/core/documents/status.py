@@ -1,6 +1,6 @@
 """The state of a running proxy: `/api/status`, `strangler status`, the dashboard's overview, and `/readyz`."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -77,6 +77,19 @@ class WorkerStatus(Struct, frozen=True):
     is_connected: bool
     generation: Annotated[int | None, Meta(description="The generation of routes.yaml that it uses.")]
     silent_s: Annotated[float | None, Meta(description="Seconds since its last message.")]
+
+
+class EngineStatus(Struct, frozen=True):
+    """The engine, which takes the requests of clients."""
+
+    name: Annotated[Literal["builtin", "envoy"], Meta(description="The key `engine` of routes.yaml.")] = "builtin"
+    version: Annotated[str | None, Meta(description="Of Envoy; null if none has been heard, or with `builtin`.")] = None
+    pid: Annotated[
+        int | None, Meta(description="Of Envoy; null if it does not run, if somebody else runs it, or with `builtin`.")
+    ] = None
+    problem: Annotated[
+        str | None, Meta(description="Why Envoy does not have the routes.yaml in force; null if it has.")
+    ] = None
 
 
 class ConfigStatus(Struct, frozen=True):
@@ -359,7 +372,10 @@ class StatusDocument(Struct, frozen=True):
     kill_switch: KillSwitchStatus
     problems: Annotated[
         dict[str, str],
-        Meta(description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing` or `node`."),
+        Meta(
+            description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing`, `keys` or"
+            " `node`."
+        ),
     ]
     upstreams: list[UpstreamStatus]
     routes: list[RouteStatus]
@@ -372,3 +388,4 @@ class StatusDocument(Struct, frozen=True):
     recording: Annotated[RecordingStatus | None, Meta(description="Null if nothing is recorded.")] = None
     receiver: Annotated[ReceiverStatus | None, Meta(description="Null if no mirrored requests are taken.")] = None
     nodes: Annotated[list[NodeStatus], Meta(description="The nodes that share the store, by name.")] = []
+    engine: EngineStatus = EngineStatus()
