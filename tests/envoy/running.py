@@ -23,7 +23,7 @@ from strangler.envoy.resources import EnvoyResources, Resource
 from tests.envoy.running_clusters import binary
 
 _TYPE = "type.googleapis.com/envoy."
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 _SEEN = {"x-route": "%METADATA(ROUTE:strangler:route)%", "x-reason": "%METADATA(ROUTE:strangler:reason)%"}
 """Fields that show which entry a request had."""
 
