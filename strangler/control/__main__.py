@@ -83,6 +83,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         first=first,
         in_force=in_force,
         receives_at=start.receives_at,
+        has_mirrors=start.mirror_fd is not None,
         envoy_binary=start.envoy_binary,
     )
     supervisor = SupervisorSender()
@@ -95,7 +96,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         app.checks.adopt(in_force)
         ended = await _attach(start.supervisor_fd, app, supervisor)
         await _serve_admin(stack, app, tls, start.admin_fds)
-        _serve_receiver(stack, app, start.receiver_fds)
+        _serve_receiver(stack, app, start.receiver_fds, start.mirror_fd)
         log.info("control.ready", generation=in_force.generation)
         supervisor.send(Started())
         links = [number for number in (start.link_fd, start.former_link_fd) if number is not None]
@@ -132,7 +133,9 @@ async def _serve_admin(stack: AsyncExitStack, app: ControlApp, tls: AdminTls, de
     stack.push_async_callback(listener.close, LAST_HANDSHAKES_S)
 
 
-def _serve_receiver(stack: AsyncExitStack, app: ControlApp, descriptors: tuple[int, ...]) -> None:
+def _serve_receiver(
+    stack: AsyncExitStack, app: ControlApp, descriptors: tuple[int, ...], mirror_fd: int | None
+) -> None:
     receiver = app.receiver
     if receiver is None:
         return
@@ -140,7 +143,8 @@ def _serve_receiver(stack: AsyncExitStack, app: ControlApp, descriptors: tuple[i
     async def close() -> None:
         await receiver.close(is_last=app.processes.is_draining and not app.processes.has_successor)
 
-    receiver.start([socket.socket(fileno=number) for number in descriptors])
+    mirrors = None if mirror_fd is None else socket.socket(fileno=mirror_fd)
+    receiver.start([socket.socket(fileno=number) for number in descriptors], mirrors)
     stack.push_async_callback(close)
 
 

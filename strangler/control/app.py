@@ -66,7 +66,9 @@ class Launch:
     first: Settings
     in_force: InForce
     receives_at: str = ""
-    """Where the receiver listens; empty: there is none."""
+    """Where the receiver listens for other proxies; empty: it does not."""
+    has_mirrors: bool = False
+    """Whether our own Envoy mirrors requests to us."""
     envoy_binary: str = ""
     """The Envoy that validates settings before they are in force; empty: there is none."""
 

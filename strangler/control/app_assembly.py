@@ -215,7 +215,7 @@ def _build_shadow(
 
 
 def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> ReceiverServer | None:
-    if not launch.receives_at:
+    if not launch.receives_at and not launch.has_mirrors:
         return None
     settings, links = launch.in_force.settings, base.links
     snapshot = Snapshot(settings, launch.in_force.generation)

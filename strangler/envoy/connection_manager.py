@@ -97,8 +97,9 @@ def connection_manager(
 
 
 def _routing(place: EnvoyPlace, routes: Resource | None) -> Resource:
+    """Return where the routes come from. Those of its own redirect, to the host without its port."""
     if routes is not None:
-        return {"route_config": routes}
+        return {"route_config": routes, "strip_any_host_port": True}
     return {"rds": {"route_config_name": ROUTES_NAME, "config_source": config_source(place, ROUTES)}}
 
 

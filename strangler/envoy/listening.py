@@ -55,7 +55,6 @@ def _over_tcp(settings: Settings, place: EnvoyPlace, listener: ListenerSettings)
         **_addresses(listener.address, listener.mode, "TCP"),
         "listener_filters": filters,
         "listener_filters_timeout": _NO_TIMEOUT if header_s is None else duration(header_s),
-        "per_connection_buffer_limit_bytes": 65_536,
         **_chains(settings, place, listener),
     }
 
@@ -65,7 +64,7 @@ def _over_udp(settings: Settings, place: EnvoyPlace, listener: ListenerSettings)
     clients = Clients(REMOTE_PEER, "https", "HTTP3", is_trusted=False)
     chain = {
         "filters": [connection_manager(settings, place, clients)],
-        "transport_socket": quic_socket(listener.tls),
+        "transport_socket": quic_socket(listener.tls, place),
     }
     return {
         "@type": LISTENER,
@@ -140,7 +139,7 @@ def _chain(
     chain: Resource = {"filters": [connection_manager(settings, place, clients, routes)]}
     if tls is None:
         return chain
-    chain["transport_socket"] = tls_socket(tls, ("h2", "http/1.1") if listener.http2 else ("http/1.1",))
+    chain["transport_socket"] = tls_socket(tls, place, ("h2", "http/1.1") if listener.http2 else ("http/1.1",))
     if settings.limits.header_timeout_s is not None:
         chain["transport_socket_connect_timeout"] = duration(settings.limits.header_timeout_s)
     return chain

@@ -3,7 +3,7 @@
 from typing import Final
 
 from strangler.core.fault import Fault
-from strangler.core.http.problem import BAD_FRAMING, HEADER_TIMEOUT, HEADER_TOO_LARGE, Problem, fill_page, problem_of
+from strangler.core.http.problem import HEADER_TIMEOUT, HEADER_TOO_LARGE, Problem, fill_page, problem_of
 from strangler.core.settings import Settings
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import RESULT_HEADER
@@ -20,6 +20,7 @@ FAULT_FLAGS: Final = (
 )
 """Which fault a flag of a response stands for; the first that fits counts."""
 
+_MALFORMED: Final = Problem(400, "malformed", "The request is malformed.")
 _PAGE_CODES: Final = frozenset({502, 503, 504})
 _ID_PATTERN: Final = "[A-Za-z0-9._:-]{1,128}"
 _MARK: Final = "strangler-request-id"
@@ -34,7 +35,7 @@ def local_replies(settings: Settings, *, is_gate: bool) -> Resource:
         mappers += _mappers(settings, HEADER_TOO_LARGE, _status(431), None)
         mappers += _mappers(settings, problem_of(Fault.TOO_LARGE), _status(413), None)
         mappers += _mappers(settings, HEADER_TIMEOUT, _status(408), None)
-        mappers += _mappers(settings, BAD_FRAMING, _flags("DPE"), None)
+        mappers += _mappers(settings, _MALFORMED, _status(400), None)
     return {"mappers": mappers}
 
 

@@ -1,13 +1,14 @@
 """The resources of one configuration: what Envoy follows in files, and the same in one file to be validated."""
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 Resource = dict[str, Any]
-"""A message of Envoy's API, as JSON has it."""
+"""A message of Envoy's API, as JSON has it. Parts that come in thousands are encoded already (`msgspec.Raw`)."""
 
 BOOTSTRAP: Final = "bootstrap.json"
 LISTENERS: Final = "lds.json"
@@ -32,6 +33,9 @@ class EnvoyResources:
     clusters: tuple[Resource, ...]
     routes: Resource
     runtime: Mapping[str, Any]
+    secrets: tuple[Resource, ...] = ()
+    """The certificates and keys that clusters and listeners refer to: each has a file of its own, which never changes,
+    and which must be there before the clusters are."""
 
     def files(self, version: str) -> dict[str, bytes]:
         """Return the content of each file by its name. `version` is what Envoy confirms."""
@@ -46,7 +50,12 @@ class EnvoyResources:
             CLUSTERS: _encoded(_discovery(version, self.clusters)),
             ROUTES: _encoded(_discovery(version, (self.routes,))),
             RUNTIME: _encoded(_discovery(version, (runtime,))),
+            **self.secret_files(),
         }
+
+    def secret_files(self) -> dict[str, bytes]:
+        """Return the content of each file with a secret by its name. It has the paths of key files, and no key."""
+        return {secret_file(secret): _encoded(_discovery("1", (secret,))) for secret in self.secrets}
 
     def static_twin(self) -> bytes:
         """Return one file with the same resources as static ones: `envoy --mode validate` looks into no other file."""
@@ -58,12 +67,14 @@ class EnvoyResources:
                 layer["static_layer"] = dict(self.runtime)
         static = twin.setdefault("static_resources", {})
         static["listeners"] = [*static.get("listeners", []), *map(self._with_routes, self.listeners)]
-        static["clusters"] = [*static.get("clusters", []), *(_untyped(cluster) for cluster in self.clusters)]
+        static["secrets"] = [_untyped(secret) for secret in self.secrets]
+        static["clusters"] = [*static.get("clusters", []), *map(_copied, self.clusters)]
+        _refer_within(static)
         return _encoded(twin)
 
     def _with_routes(self, listener: Resource) -> Resource:
         """Return a listener whose filters have the routes themselves in place of the name of a file."""
-        copied = _untyped(copy.deepcopy(listener))
+        copied = _copied(listener)
         for chain in (*copied.get("filter_chains", []), *filter(None, [copied.get("default_filter_chain")])):
             for each in chain.get("filters", []):
                 config = each.get("typed_config", {})
@@ -72,8 +83,28 @@ class EnvoyResources:
         return copied
 
 
+def secret_file(secret: Resource) -> str:
+    """Return the name of the file of a secret."""
+    return f"{secret['name']}.json"
+
+
+def _refer_within(part: Any) -> None:
+    """Make references to secrets, which name files, refer to the same document."""
+    if isinstance(part, list):
+        for each in part:
+            _refer_within(each)
+    elif isinstance(part, dict):
+        part.pop("sds_config", None)
+        for value in part.values():
+            _refer_within(value)
+
+
 def _discovery(version: str, resources: tuple[Resource, ...]) -> Resource:
     return {"version_info": version, "resources": list(resources)}
+
+
+def _copied(resource: Resource) -> Resource:
+    return _untyped(copy.deepcopy(resource))
 
 
 def _untyped(resource: Resource) -> Resource:
@@ -82,4 +113,4 @@ def _untyped(resource: Resource) -> Resource:
 
 
 def _encoded(document: Resource) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode()
+    return msgspec.json.encode(document)

@@ -3,8 +3,9 @@
 from typing import Final
 
 from strangler.core.http.addresses import parse_address
-from strangler.core.settings import UpstreamSettings, Url
+from strangler.core.settings import TlsSettings, UpstreamSettings, Url
 from strangler.envoy.extensions import extension
+from strangler.envoy.key_files import authorities, certificate
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.resources import Resource
 
@@ -48,35 +49,22 @@ def _socket(upstream: UpstreamSettings, place: EnvoyPlace, name: str) -> Resourc
     tls = upstream.tls
     common: Resource = {"alpn_protocols": ["h2"] if upstream.http2 else ["http/1.1"]}
     if tls.cert is not None:
-        common["tls_certificates"] = [certificate(tls.cert, tls.key or tls.cert)]
+        common["tls_certificate_sds_secret_configs"] = [certificate(place, tls.cert, tls.key or tls.cert)]
     if tls.verify:
-        common["validation_context"] = _validation(tls.ca or place.system_ca, name)
+        common["combined_validation_context"] = _validation(place, tls, name)
     context: Resource = {"common_tls_context": common}
     if not _is_address(name):
         context["sni"] = name
     return extension("envoy.transport_sockets.tls", "transport_sockets.tls.v3.UpstreamTlsContext", **context)
 
 
-def certificate(cert: str, key: str) -> Resource:
-    """Return a pair of files, which are read again when anything in their folder is moved."""
-    return {
-        "certificate_chain": {"filename": cert},
-        "private_key": {"filename": key},
-        "watched_directory": {"path": folder(cert)},
-    }
-
-
-def folder(path: str) -> str:
-    """Return the folder of an absolute path."""
-    return path.rpartition("/")[0] or "/"
-
-
-def _validation(authorities: str, name: str) -> Resource:
+def _validation(place: EnvoyPlace, tls: TlsSettings, name: str) -> Resource:
     kind = "IP_ADDRESS" if _is_address(name) else "DNS"
     return {
-        "trusted_ca": {"filename": authorities},
-        "watched_directory": {"path": folder(authorities)},
-        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": name}}],
+        "default_validation_context": {
+            "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": name}}]
+        },
+        "validation_context_sds_secret_config": authorities(place, tls.ca or place.system_ca),
     }
 
 

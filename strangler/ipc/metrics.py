@@ -101,6 +101,9 @@ FAMILIES = {
                "Messages to control dropped because it was away or slow."),
         Family("strangler_log_dropped_total", "counter", (),
                "Log lines dropped because standard output was slow."),
+        Family("strangler_records_lost_total", "counter", ("kind",),
+               "Records of Envoy that the engine's process never got. kind is request (in no metric, access line or "
+               "ledger then) or attempt."),
     )
 }  # fmt: skip
 

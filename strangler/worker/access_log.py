@@ -52,14 +52,15 @@ class AccessLog:
             self._slow_s = inf if access.slow_s is None else access.slow_s
             self._keeps_errors = access.errors == "always"
 
-    def write(self, call: Call, route: str, duration_s: float) -> None:
-        """Write the line of a request that is over, unless the settings leave it out."""
+    def write(self, call: Call, route: str, duration_s: float, at: float = 0.0) -> None:
+        """Write the line of a request that is over, unless the settings leave it out. `at`: the Unix time of its end,
+        if that is not now."""
         if not self._is_on or (self._is_sampled and not self._is_wanted(call, duration_s)):
             return
         if self._format == "json":
-            self._lines.append(self._line(call, route, duration_s))
+            self._lines.append(self._line(call, route, duration_s, at))
         elif self._format == "combined":
-            self._lines.append(self._combined_line(call))
+            self._lines.append(self._combined_line(call, at))
         else:
             self._log.info("request", **_fields(call, route, duration_s))
 
@@ -77,7 +78,7 @@ class AccessLog:
             self._writer.write_lines(self._lines)
             self._lines.clear()
 
-    def _line(self, call: Call, route: str, duration_s: float) -> bytes:
+    def _line(self, call: Call, route: str, duration_s: float, at: float) -> bytes:
         key = (
             call.plan.reason,
             route,
@@ -102,7 +103,7 @@ class AccessLog:
             b'{"time":"%b","level":"info","event":"request","client":"%b","method":"%b","path":%b,%b,'
             b'"duration_ms":%.3f,"bytes":%d,"request_id":%b%b'
         ) % (
-            self._now(),
+            self._stamp_of(at or time.time()),
             call.client_ip,
             call.method,
             b'"%b"' % path if _plain(path) else _quote(path),
@@ -113,7 +114,7 @@ class AccessLog:
             self._tail,
         )
 
-    def _combined_line(self, call: Call) -> bytes:
+    def _combined_line(self, call: Call, at: float) -> bytes:
         """Return `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"` of Apache's mod_log_config.
 
         Bytes from the wire are escaped as Apache does it, so that none of them can end a field or a line. A client that
@@ -129,7 +130,7 @@ class AccessLog:
             )
         return b'%b - - [%b] "%b" %d %b "%b" "%b"\n' % (
             call.client_ip or b"-",
-            self._apache_now(),
+            self._apache_stamp_of(at or time.time()),
             _ESCAPED.sub(_escape, line),
             call.status or 499,
             b"%d" % call.sent_bytes if call.sent_bytes else b"-",
@@ -154,22 +155,21 @@ class AccessLog:
             self._middles[key] = middle
         return middle
 
-    def _now(self) -> bytes:
+    def _stamp_of(self, at: float) -> bytes:
         """Return `2026-11-23T08:00:00.123Z`; all but the milliseconds is made once a second."""
-        now = time.time()
-        second = int(now)
+        second = int(at)
         if second != self._second:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-        return b"%b.%03dZ" % (self._stamp, int((now - second) * 1000))
+        return b"%b.%03dZ" % (self._stamp, int((at - second) * 1000))
 
-    def _apache_now(self) -> bytes:
+    def _apache_stamp_of(self, at: float) -> bytes:
         """Return `23/Nov/2026:08:00:00 +0000`, which is made once a second."""
-        second = int(time.time())
+        second = int(at)
         if second != self._second:
             self._second = second
-            at = datetime.fromtimestamp(second, UTC)
-            self._stamp = at.strftime(f"%d/{_MONTHS[at.month - 1]}/%Y:%H:%M:%S +0000").encode()
+            date = datetime.fromtimestamp(second, UTC)
+            self._stamp = date.strftime(f"%d/{_MONTHS[date.month - 1]}/%Y:%H:%M:%S +0000").encode()
         return self._stamp
 
 

@@ -88,7 +88,7 @@ class Call(Request):
     @property
     def is_shadow(self) -> bool:
         """True if it is a shadow that another proxy has sent, one that is trusted: no client waits for its response."""
-        return self.client.forwarded.is_trusted and _SHADOW in self.fields
+        return _SHADOW in self.fields and self.client.forwarded.is_trusted
 
     @property
     def is_resendable(self) -> bool:

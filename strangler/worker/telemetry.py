@@ -45,24 +45,28 @@ class Telemetry:
 
     def record(self, call: Call) -> None:
         """Count a request that is over, write its line, and send its spans if it is sampled."""
+        self.record_ended(call, now() - call.started)
+
+    def record_ended(self, call: Call, duration_s: float, at: float = 0.0, is_of_rollout: bool = True) -> None:
+        """Do so for a request that took `duration_s`. `at`: the Unix time of its end, if that is not now.
+        `is_of_rollout`: the settings that it was served by are known, so a rollout may count it."""
         if call.end is not None and call.end not in _NO_REFUSAL:
             self._metrics.count_refused(call.end)
-        duration_s = now() - call.started
         route = "" if call.plan.route is None else call.plan.route.name
         self._metrics.count_request(call, route, duration_s)
-        self._access_log.write(call, route, duration_s)
+        self._access_log.write(call, route, duration_s, at)
         if not call.is_counted:
-            self._count(call, route, duration_s)
+            self._count(call, route, duration_s, is_of_rollout)
         if call.trace.notes is not None:
             self._link.offer(_spans(call, call.trace.notes, route, duration_s))
 
-    def _count(self, call: Call, name: str, duration_s: float) -> None:
+    def _count(self, call: Call, name: str, duration_s: float, is_of_rollout: bool = True) -> None:
         """Count a request in the ledger, and for the rollout of its route. Another proxy's shadow is nobody's call."""
         if call.is_shadow:
             return
         self._ledger.count(call, name, duration_s)
         route = call.plan.route
-        if route is not None and route.has_rollout:
+        if route is not None and route.has_rollout and is_of_rollout:
             self._rollouts.count(call, route, duration_s)
 
 

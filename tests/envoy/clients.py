@@ -75,7 +75,10 @@ async def converse(
     head: h11.Response | None = None
     content = b""
     while True:
-        event = connection.next_event()
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise ConnectionError(str(error)) from error
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(65_536))
         elif isinstance(event, h11.Response):

@@ -9,7 +9,7 @@ from strangler.http1.request_ids import RequestIds
 from strangler.ipc.messages import Captured, CapturedResponse
 
 _HOST = frozenset({b"host"})
-_UNKNOWN = CapturedResponse(
+UNKNOWN = CapturedResponse(
     status=0, head=b"", body=b"", fault=None, duration_s=0.0, size=0, is_too_large=False, is_streaming=False
 )
 """The response that the client got: only the mirroring proxy has seen it."""
@@ -49,7 +49,7 @@ def captured(
         arm="",
         upstream="",
         url="",
-        response=_UNKNOWN,
+        response=UNKNOWN,
         failed=None,
         is_from_trusted=forwarded.is_trusted,
     )

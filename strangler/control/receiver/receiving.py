@@ -7,7 +7,7 @@ from typing import Protocol
 from strangler.clock import unix_now
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.receiver.kept_body import BodyBudget
-from strangler.core.routing.received import COMPARED, Uncompared, received_route
+from strangler.core.routing.received import COMPARED, Uncompared, received_route, sampled_route
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.request import Request
@@ -45,6 +45,11 @@ class Receiving:
         """Return the route by which the request is compared, or why it is not."""
         switch = self._kill_switch()
         return received_route(self.snapshot, request, random, switch.on, unix_now, frozenset(switch.routes))
+
+    def route_named(self, request: Request, name: str) -> Route | Uncompared:
+        """Return the route of that name, for a request that our own Envoy has sampled; or why it is not compared."""
+        switch = self._kill_switch()
+        return sampled_route(self.snapshot, request, name, switch.on, unix_now, frozenset(switch.routes))
 
     def take(self, captured: Captured) -> bool:
         """Have a request compared. Return False if it is dropped."""

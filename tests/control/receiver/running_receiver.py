@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 from structlog.testing import capture_logs
@@ -45,8 +47,17 @@ def received_settings(*routes: RouteSettings, **limits: Any) -> Settings:
     return with_receiver(replace(made, limits=replace(made.limits, **limits)), Address("127.0.0.1", 0))
 
 
+def listener_at(path: Path) -> socket.socket:
+    """A listening unix socket, as the supervisor makes it for our own Envoy."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
 class RunningReceiver:
-    """Owns the server, its socket and its ticks."""
+    """Owns the server, its sockets and its ticks."""
 
     def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or received_settings()
@@ -63,7 +74,9 @@ class RunningReceiver:
         self.server = ReceiverServer(self.settings, self.receiving, self.own)
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port = listener.getsockname()[1]
-        self.server.start([listener])
+        folder = self._exits.enter_context(tempfile.TemporaryDirectory())
+        self.mirrors_at = Path(folder) / "receiver.sock"
+        self.server.start([listener], listener_at(self.mirrors_at))
         self._ticks = asyncio.create_task(self.server.run())
         return self
 
@@ -81,6 +94,15 @@ class RunningReceiver:
         """Return a new connection."""
         visitor = await Visitor.connect(self.port)
         assert isinstance(visitor, Visitor)
+        self._visitors.append(visitor)
+        return visitor
+
+    async def connect_as_envoy(self) -> Visitor:
+        """Return a new connection to the socket of our own Envoy."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, str(self.mirrors_at))
+        visitor = Visitor(sock)
         self._visitors.append(visitor)
         return visitor
 

@@ -1,0 +1,1 @@
+"""The intake: what Envoy says of each request becomes what a worker says of it."""
