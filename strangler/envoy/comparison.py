@@ -143,7 +143,7 @@ def _walk(found: Any, wanted: Any, subject: str, key: str) -> Iterator[Differenc
     """Yield the differences of a value. `key`: that of routes.yaml, once one is known."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for name in dict.fromkeys((*wanted, *found)):
-            inner = key or _KEYS.get(name, "")
+            inner = _KEYS["cluster"] if (key, name) == (_SPLIT, "name") else key or _KEYS.get(name, "")
             if name in found and name in wanted:
                 yield from _walk(found[name], wanted[name], subject, inner)
             else:
@@ -157,7 +157,7 @@ def _walk(found: Any, wanted: Any, subject: str, key: str) -> Iterator[Differenc
 
 def _walk_lists(found: list[Any], wanted: list[Any], subject: str, key: str) -> Iterator[Difference]:
     """Yield the differences of two lists, whose items are paired by their names."""
-    here, there = _labelled(wanted), _labelled(found)
+    here, there = _labelled(wanted, key), _labelled(found, key)
     for label in dict.fromkeys((*here, *there)):
         inner = _subject(label, here.get(label, there.get(label)), subject)
         if label in here and label in there:
@@ -171,14 +171,15 @@ def _walk_lists(found: list[Any], wanted: list[Any], subject: str, key: str) -> 
         yield subject, key, "stands there in another order"
 
 
-def _labelled(items: list[Any]) -> dict[tuple[str, int], Any]:
-    """Return the items by their names: of resources their own, of entries their route's and reason."""
+def _labelled(items: list[Any], key: str) -> dict[tuple[str, int], Any]:
+    """Return the items by their names: of resources their own, of entries their route's and reason. The clusters of a
+    split go by their order."""
     seen: Counter[str] = Counter()
     labelled: dict[tuple[str, int], Any] = {}
     for item in items:
         about = _about(item)
         name = f"{about.get('route', '')}/{about.get('reason', '')}" if about else ""
-        if not name and isinstance(item, dict):
+        if not name and isinstance(item, dict) and key != _SPLIT:
             name = str(item.get("name", ""))
         labelled[name, seen[name]] = item
         seen[name] += 1
