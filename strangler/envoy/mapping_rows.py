@@ -203,12 +203,7 @@ ROUTES: Final = (
     Row(("routes[].owner", "routes[].fold"), _CONTROL),
     Row(("routes[].enabled",), "the entries lead to legacy"),
     Row(("routes[].retire.*",), "direct responses and header fields; files are written anew at each of its times"),
-    Row(
-        ("routes[].rewrite.prefix",),
-        "`regex_rewrite` in a gate",
-        _NEARLY,
-        "Location in responses is not rewritten back: let the candidate make it of X-Forwarded-Prefix",
-    ),
+    Row(("routes[].rewrite.prefix",), "`regex_rewrite` in a gate, and a script that rewrites Location back"),
     Row(("routes[].split.percent", "routes[].split.group"), "weights of 10,000 buckets in the group's order"),
     Row(("routes[].split.headers", "routes[].split.override"), "entries in front of the split"),
     Row(

@@ -25,13 +25,19 @@ def route_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
     return [_policy(Arm.LEGACY, _share(shadow), shadow_key(route.name))]
 
 
-def arm_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
-    """Return the mirror policies of a route's candidate arm, which take the place of the entry's: a share of 0 is what
-    keeps the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+def arm_share(route: RouteSettings) -> int | None:
+    """Return the share of the requests of a route's candidate arm that is mirrored, in ten thousandths; None if nothing
+    of the route is."""
     shadow = _shadow(route)
     if shadow is None:
-        return []
-    return [_policy(Arm.CANDIDATE, 0 if shadow.of == "legacy" else _share(shadow), None)]
+        return None
+    return 0 if shadow.of == "legacy" else _share(shadow)
+
+
+def arm_mirrors(share: int) -> list[Resource]:
+    """Return the mirror policies of a candidate arm, which take the place of the entry's: a share of 0 is what keeps
+    the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+    return [_policy(Arm.CANDIDATE, share, None)]
 
 
 def mirrored_methods(route: RouteSettings) -> tuple[str, ...]:
