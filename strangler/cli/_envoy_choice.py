@@ -72,7 +72,7 @@ def check_choice(settings: Settings, choice: EnvoyChoice) -> None:
 
 
 def with_envoys_word(loaded: Loaded, file: str) -> Loaded:
-    """Return what was found in a file, and what the Envoy that is installed here refuses in it, if it is to serve it."""
+    """Return what was found in a file, and what the Envoy that is installed here refuses in it, if it is to serve."""
     settings = loaded.settings
     if settings is None or settings.engine != "envoy" or not settings.workers:
         return loaded
