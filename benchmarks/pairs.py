@@ -37,7 +37,7 @@ from strangler.core.settings import Settings
 from strangler.ipc.messages import Captured, CapturedResponse, ToControl
 from strangler.state.kill_switch import OFF
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 
 _ROUTES = """\
 version: 1
@@ -95,7 +95,7 @@ def message(number: int, *, differs: bool) -> bytes:
 def parts_of(folder: Path, settings: Settings) -> tuple[ShadowParts, FileStore]:
     """Build the parts of shadows, with what listens to them in control."""
     totals = TotalsState()
-    own, store = OwnMetrics(totals, "own"), FileStore(folder / "strangler.db", SCHEMA)
+    own, store = OwnMetrics(totals, "own"), FileStore(folder / "strangler.db", prepare_file)
     publisher = EventPublisher(store, EventSinks(store, {}, own), own, "run", "//host/strangler")
     slow, tracing = SlowWatch(store, publisher, settings), TracingState(settings)
     evidence = EvidenceEvents(publisher, ComparisonTopic("//host/strangler", own), slow)

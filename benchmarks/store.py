@@ -2,7 +2,8 @@
 
 Each writer is a process with a store of its own to one PostgreSQL, which the benchmark starts from the system's package
 and whose commits reach the disk (`fsync = on`). Findings are written in batches of 1,000, as control writes them: 50
-endpoints, one pair in ten with a difference, one in a hundred with a sample of 2 KB.
+endpoints, one pair in ten with a difference, one in a hundred with a sample of 2 KB. The rows of two days, with ten
+times the traffic on one of them, are counted in SQLite, by times that are arguments.
 """
 
 import asyncio
@@ -26,10 +27,14 @@ from rich.table import Table
 from strangler.store.connection import Connection
 from strangler.store.evidence.findings import Finding, StoredDifference
 from strangler.store.evidence.index import IndexState
+from strangler.store.evidence.retention import prune
 from strangler.store.evidence.writing import store_findings
 from strangler.store.location import StoreLocation
 from strangler.store.postgres import connect
+from strangler.store.schema import prepare_file
 from strangler.store.schema.opening import open_store
+from strangler.store.schema.transfer import all_tables
+from strangler.store.sqlite import in_memory
 from strangler.store.store import Store
 from tests.store.postgres import running_server
 
@@ -37,6 +42,9 @@ BATCH: Final = 1000
 ENDPOINTS: Final = 50
 SAMPLE: Final = json.dumps({"text": "x" * 2000}).encode()
 HOUR_S: Final = 3600.0
+PER_HOUR: Final = (1, 10)
+"""The batches of an hour, in the two days whose rows are counted."""
+BEGUN: Final = 1_800_000_000.0
 _TIMEOUT_S: Final = 600.0
 
 
@@ -49,9 +57,9 @@ class Written:
     cpu_s: float
 
 
-def findings(writer: int, number: int) -> list[Finding]:
-    """Return a batch. A tenth of it differs, in one of 20 differences of its endpoint."""
-    at = 1_800_000_000.0 + number
+def findings(writer: int, number: int, at: float | None = None) -> list[Finding]:
+    """Return a batch. A tenth of it differs, in one of four differences of its endpoint."""
+    at = BEGUN + number if at is None else at
     return [_finding(writer, number, place, at) for place in range(BATCH)]
 
 
@@ -140,6 +148,22 @@ def size_of(url: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def rows_of_a_day(batches: int) -> dict[str, int]:
+    """Return the rows of each table after a day of so many batches an hour, pruned as control does."""
+    index = IndexState()
+    with closing(in_memory()) as connection:
+        prepare_file(connection)
+        for number in range(24 * batches):
+            at = BEGUN + number * HOUR_S / batches
+            store_findings(connection, index, findings(0, number, at), at)
+        prune(connection, BEGUN + 24 * HOUR_S)
+        counts = {
+            table.name: int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
+            for table in all_tables()
+        }
+    return {table: count for table, count in counts.items() if count > 1}
+
+
 @click.command(help=__doc__)
 @click.option("--seconds", default=10.0, show_default=True, help="The length of each run.")
 def main(seconds: float) -> None:
@@ -155,6 +179,11 @@ def main(seconds: float) -> None:
         rows, size = size_of(server.url("of_3"))
     console = Console()
     console.print(table)
+    by_traffic = [rows_of_a_day(batches) for batches in PER_HOUR]
+    days = Table("table", *(f"{24 * BATCH * batches:,} pairs" for batches in PER_HOUR), box=None)
+    for name in by_traffic[-1]:
+        days.add_row(name, *(f"{rows.get(name, 0):,}" for rows in by_traffic))
+    console.print(days, "rows after a day")
     console.print(f"after the last run: {rows} rows, {size / 2**20:.1f} MiB with indexes")
 
 

@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.ledger",
         "core.privacy",
         "core.routing",
+        "envoy",
         "tls",
     },
     # settings to Envoy's configuration
@@ -169,6 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.rollout",
         "core.routing",
         "core.shadowing",
+        "engine",
         "http1",
         "ipc",
         "ledger",
@@ -184,7 +186,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
         "unnamed_files",
     },
-    "supervisor": {"core", "ipc", "logs", "sockets", "state", "unnamed_files"},
+    "engine": {"core", "envoy", "ipc", "logs", "sockets"},
+    "supervisor": {"core", "engine", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": {"core"},
     "cli": {
         "config",
@@ -197,6 +200,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.routing",
         "core.shadowing",
         "demo",
+        "engine",
         "http1",
         "imports",
         "ipc",

@@ -34,6 +34,7 @@ _COMMANDS = {
     "evidence": "evidence",
     "state": "state",
     "schema": "schema",
+    "export": "export",
     "demo": "demo",
 }
 

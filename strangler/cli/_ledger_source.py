@@ -24,7 +24,7 @@ from strangler.core.documents import (
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
 from strangler.ledger import actions
-from strangler.ledger.actions import LedgerError
+from strangler.ledger.actions import LedgerError, RowChange
 from strangler.ledger.ledger_queries import Filters, endpoint_document, ledger_document
 from strangler.ledger.ledger_state import LedgerState
 from strangler.store import stored_ledger
@@ -132,7 +132,7 @@ class _Stored:
         now = time.time()
 
         def work(state: LedgerState, connection: Connection) -> str:
-            done = _ACTIONS[action](state, request)
+            done = actions.apply_change(state, RowChange(action, request.endpoint, request.name))
             write_audit(connection, now, request.who, f"ledger {action}", "", request.why, done)
             return done
 
@@ -186,11 +186,3 @@ def _loaded(connection: Connection) -> LedgerState:
     """Return the stored ledger. What cannot be read of it is left out, and said on standard error."""
     with log_on_stderr():
         return stored_ledger.load(connection)
-
-
-_ACTIONS: Final[dict[str, Callable[[LedgerState, LedgerActionRequest], str]]] = {
-    "fold": lambda state, request: actions.fold(state, request.endpoint),
-    "unfold": lambda state, request: actions.unfold(state, request.endpoint),
-    "ignore": lambda state, request: actions.ignore(state, request.endpoint),
-    "own": lambda state, request: actions.own(state, request.endpoint, request.name),
-}

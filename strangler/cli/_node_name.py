@@ -1,47 +1,46 @@
 """The name of a node, which no other node of the store may have while both run."""
 
-import os
-import threading
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
+from strangler.cli._reaching import WAIT_S, reach
 from strangler.core.settings import Settings
-from strangler.ipc.start import SUCCESSION_VARIABLE
 from strangler.state.node_id import node_id
-from strangler.store.errors import DatabaseError
+from strangler.store.connection import Connection
 from strangler.store.evidence.access import location_of
 from strangler.store.location import StoreLocation
 from strangler.store.nodes import ABSENT_S, claim_name, name_taken
-from strangler.store.schema.opening import NO_DRIVER, node_of, writer
+from strangler.store.schema.opening import node_of, writer
 
-_REACH_S: Final = 2.0
-"""How long the store may take; a node whose store is away starts without it."""
 _LOOK_EVERY_S: Final = 0.5
 
+_T = TypeVar("_T")
 
-def take_name(settings: Settings) -> None:
-    """Take the name of this node, whose store is shared. A former node of that name, in another state folder, is
-    waited for until it counts as ended.
 
-    Raises ClickException if that node goes on, or the driver of the store is missing. A store that is away is no reason
-    not to start, and a program that follows another has its name already.
+def take_name(settings: Settings, work: Callable[[Connection], _T]) -> _T | None:
+    """Take the name of this node, whose store is shared, and return what `work` reads there by the same transaction. A
+    former node of that name, in another state folder, is waited for until it counts as ended.
+
+    Raises ClickException if that node goes on. A store that is away is no reason not to start: None is returned then.
     """
-    if find_spec("psycopg") is None:
-        raise click.ClickException(NO_DRIVER)
-    if SUCCESSION_VARIABLE in os.environ:
-        return
     folder, node, location = Path(settings.state), node_of(settings), location_of(settings)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = node_id(folder)
     except OSError:  # the supervisor says what is wrong with the folder
-        return
-    wait_for_name(node, lambda: _claim(location, node, owner))
+        return None
+    read: list[_T | None] = [None]
+
+    def claim() -> float | None:
+        heard, read[0] = reach(settings, lambda: _claim(location, node, owner, work)) or (None, None)
+        return heard
+
+    wait_for_name(node, claim)
+    return read[0]
 
 
 def wait_for_name(
@@ -64,18 +63,12 @@ def wait_for_name(
         sleep(_LOOK_EVERY_S)
 
 
-def _claim(location: StoreLocation, node: str, owner: str) -> float | None:
-    """Try to take the name. A store that hangs is left to itself after a while."""
-    found: list[float | None] = [None]
-
-    def claim() -> None:
-        try:
-            with writer(location, _REACH_S) as connection:
-                found[0] = claim_name(connection, node, owner)
-        except (DatabaseError, OSError):  # control tries again, and reports it
-            return
-
-    thread = threading.Thread(target=claim, daemon=True)
-    thread.start()
-    thread.join(_REACH_S)
-    return found[0]
+def _claim(
+    location: StoreLocation, node: str, owner: str, work: Callable[[Connection], _T]
+) -> tuple[float | None, _T | None]:
+    """Take the name, and read. Return when another node of that name was heard, and nothing that was read, if one has
+    it."""
+    with writer(location, WAIT_S) as connection:
+        heard = claim_name(connection, node, owner)
+        read = work(connection) if heard is None else None
+    return heard, read

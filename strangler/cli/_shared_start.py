@@ -4,11 +4,10 @@ What reads a store is imported only for a shared one: this is part of `serve`, w
 """
 
 import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, TypeVar
 
 import click
 
@@ -17,11 +16,6 @@ from strangler.ipc.start import SUCCESSION_VARIABLE
 from strangler.state import rollout_file
 from strangler.store.connection import Connection
 from strangler.store.stored_kill_switch import StoredTurn, load_turns
-
-WAIT_S: Final = 2.0
-"""How long a start waits for a shared store, whatever has become of its server."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +27,37 @@ class Start:
 
 
 def starting(settings: Settings, environ: Mapping[str, str] = os.environ) -> Start:
-    """Return what to start with; a rollout whose group is not named starts at 0 %.
+    """Return what to start with, after the name of a node whose store is shared was taken in it; a rollout whose group
+    is not named starts at 0 %. Raises ClickException if another node has that name, or the driver is missing.
 
     The percents of a node that shares its store may be of long ago in its file, so they are not believed: while the
-    store is away, all start at 0 %, and control puts the stored percents in force once it is back. Beside a program
-    that is being replaced a percent is never above that of its workers, which serve until the new ones do.
+    store is away, all start at 0 %, and control puts the stored percents in force once it is back. A program that
+    follows another has its name already. Beside the one that is being replaced a percent is never above that of its
+    workers, which serve until the new ones do.
     """
     kept = rollout_file.percents(Path(settings.state))
     if settings.store is None:
         return Start(kept)
-    found = read_shared(settings, _stored)
-    if found is None or SUCCESSION_VARIABLE not in environ:
-        return found or Start({})
+    from strangler.cli._node_name import take_name
+    from strangler.store.schema.opening import NO_DRIVER
+
+    if find_spec("psycopg") is None:
+        raise click.ClickException(NO_DRIVER)
+    if SUCCESSION_VARIABLE not in environ:
+        return take_name(settings, _stored) or Start({})
+    found = _read(settings) or Start({})
     return replace(found, percents={group: min(at, kept.get(group, 0.0)) for group, at in found.percents.items()})
+
+
+def _read(settings: Settings) -> Start | None:
+    from strangler.cli._reaching import reach
+    from strangler.store.evidence.access import location_of, reader
+
+    def read() -> Start:
+        with reader(location_of(settings)) as connection:
+            return _stored(connection)
+
+    return reach(settings, read)
 
 
 def _stored(connection: Connection) -> Start:
@@ -53,34 +65,3 @@ def _stored(connection: Connection) -> Start:
 
     percents = {group: row.percent for group, row in load_positions(connection).items()}
     return Start(percents, load_turns(connection))
-
-
-def read_shared(settings: Settings, work: Callable[[Connection], _T], wait_s: float = WAIT_S) -> _T | None:
-    """Return what `work` reads from the shared store; None, with a line on standard error, if that takes too long.
-
-    The thread that reads may go on: it ends with the process, which has nothing else to do.
-    """
-    from strangler.store.evidence.access import NoEvidenceError, location_of, reader
-
-    found: list[_T] = []
-    problems: list[str] = []
-
-    def read() -> None:
-        try:
-            with reader(location_of(settings)) as connection:
-                found.append(work(connection))
-        except NoEvidenceError as error:
-            problems.append(str(error))
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    thread.join(wait_s)
-    if found:
-        return found[0]
-    place = location_of(settings).place
-    why = problems[0] if problems else f"{place} has not responded within {wait_s:g} s"
-    click.echo(
-        f"warning: rollouts start at 0 % until the store is back, with the kill switch of this node's file: {why}",
-        err=True,
-    )
-    return None

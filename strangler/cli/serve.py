@@ -99,13 +99,8 @@ def _load_and_end(
         settings = adapt(settings_of(config, with_certificates=True))
         _check_secret(config, settings)
         check_choice(settings, envoy)
-        if settings.store is not None:
-            from strangler.cli._node_name import take_name  # not in the process that stays
-
-            take_name(settings)
-        folder = Path(settings.state)
+        folder, start = Path(settings.state), starting(settings)
         settings = with_first_loads(settings, retire_file.read(folder), time.time())
-        start = starting(settings)
         take_turns(folder, start.turns)
         write_file(settings_fd, encode_settings(with_percents(settings, start.percents)))
         status = 0

@@ -35,5 +35,7 @@ def _check_http3(loc: Loc, file: File, notes: Notes) -> None:
         notes.value(here, "HTTP/3 comes by UDP, and a unix socket has none; take http3 out")
     elif listener.tls is None and not notes.is_lost((*loc, "tls")):
         notes.value(here, "HTTP/3 is always encrypted; write tls with a certificate, or take http3 out")
+    elif listener.tls is not None and listener.tls.client_ca is not None:
+        notes.value(here, "a client shows no certificate over HTTP/3, so it would pass by tls.client_ca; take one out")
     elif listener.proxy_protocol is not None:
         notes.value(here, "the PROXY protocol is for TCP, so nobody could say who a client is; use another listener")

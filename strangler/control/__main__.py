@@ -19,7 +19,6 @@ from strangler.control.app_assembly import build_app
 from strangler.control.connection_cap import bounded
 from strangler.control.link_server import LinkServer
 from strangler.control.links import WorkerLinks
-from strangler.control.receiver.server import ReceiverServer
 from strangler.control.reload import InForce
 from strangler.control.supervisor_end import SupervisorEnd, SupervisorSender
 from strangler.core.settings import Settings
@@ -84,7 +83,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         first=first,
         in_force=in_force,
         receives_at=start.receives_at,
-        mirrors_at=start.mirrors_at if start.mirror_fd is not None else "",
+        has_mirrors=start.mirror_fd is not None,
         envoy_binary=start.envoy_binary,
     )
     supervisor = SupervisorSender()
@@ -97,8 +96,7 @@ async def _run(start: ControlStart, first: Settings, in_force: InForce, writer: 
         app.checks.adopt(in_force)
         ended = await _attach(start.supervisor_fd, app, supervisor)
         await _serve_admin(stack, app, tls, start.admin_fds)
-        _serve_receiver(stack, app, app.receivers.of_others, start.receiver_fds)
-        _serve_receiver(stack, app, app.receivers.of_envoy, () if start.mirror_fd is None else (start.mirror_fd,))
+        _serve_receiver(stack, app, start.receiver_fds, start.mirror_fd)
         log.info("control.ready", generation=in_force.generation)
         supervisor.send(Started())
         links = [number for number in (start.link_fd, start.former_link_fd) if number is not None]
@@ -136,15 +134,17 @@ async def _serve_admin(stack: AsyncExitStack, app: ControlApp, tls: AdminTls, de
 
 
 def _serve_receiver(
-    stack: AsyncExitStack, app: ControlApp, receiver: ReceiverServer | None, descriptors: tuple[int, ...]
+    stack: AsyncExitStack, app: ControlApp, descriptors: tuple[int, ...], mirror_fd: int | None
 ) -> None:
+    receiver = app.receiver
     if receiver is None:
         return
 
     async def close() -> None:
         await receiver.close(is_last=app.processes.is_draining and not app.processes.has_successor)
 
-    receiver.start([socket.socket(fileno=number) for number in descriptors])
+    mirrors = None if mirror_fd is None else socket.socket(fileno=mirror_fd)
+    receiver.start([socket.socket(fileno=number) for number in descriptors], mirrors)
     stack.push_async_callback(close)
 
 

@@ -30,7 +30,7 @@ from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
 from strangler.control.receiver.receiver_status import receiver_status
-from strangler.control.receiver.receivers import Receivers
+from strangler.control.receiver.server import ReceiverServer
 from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import InForce, ReloadState
 from strangler.control.rollout.approval_links import ApprovalLinks
@@ -66,9 +66,9 @@ class Launch:
     first: Settings
     in_force: InForce
     receives_at: str = ""
-    """Where the receiver listens; empty: there is none."""
-    mirrors_at: str = ""
-    """Where the Envoy of this node sends mirrored requests; empty: workers serve."""
+    """Where the receiver listens for other proxies; empty: it does not."""
+    has_mirrors: bool = False
+    """Whether our own Envoy mirrors requests to us."""
     envoy_binary: str = ""
     """The Envoy that validates settings before they are in force; empty: there is none."""
 
@@ -108,7 +108,7 @@ class ControlApp:
     probe: LegacyProbe
     ready: Readiness
     metrics: MetricsSource
-    receivers: Receivers
+    receiver: ReceiverServer | None
     store_watch: StoreWatch
     _snapshot: Snapshot | None = None
 
@@ -156,7 +156,7 @@ class ControlApp:
             self.events.slow,
             self.events.certificates,
             self.events.retire,
-            *self.receivers.all,
+            *(() if self.receiver is None else (self.receiver,)),
             *((self.store_watch,) if self.store.is_shared else ()),
         )
 

@@ -25,9 +25,7 @@ from strangler.control.operator_actions import Operator
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.processes import ProcessesState
 from strangler.control.readiness import LegacyProbe, Readiness
-from strangler.control.receiver.receivers import Receivers
-from strangler.control.receiver.receiving import RECEIVED, Receiving
-from strangler.control.receiver.senders import OtherProxies, OwnEnvoy, Sender
+from strangler.control.receiver.receiving import Receiving
 from strangler.control.receiver.server import ReceiverServer
 from strangler.control.recording.recording_keeper import RecordingKeeper
 from strangler.control.reload import Follower, ReloadState
@@ -76,7 +74,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
     switch = share_kill_switch(store, keeper, events.publisher.insert, base.fleet, node_of(launch.first))
     base.fleet.feed.subscribe(Topic.EVENTS, events.sinks.hint)
     recordings = RecordingKeeper(workers, links.totals, own, settings, lambda: shadow.table.key)
-    receivers = _build_receivers(launch, base, shadow)
+    receiver = _build_receiver(launch, base, shadow)
     figures, only = FiguresState(store, settings), MetricsFilter(settings)
     checks = HealthChecks(links.shared, workers.broadcast)
     # Files first: a control that is killed in between leaves no worker with what no file has.
@@ -87,7 +85,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
         base.tracing,
         only,
         approvals,
-        *receivers.all,
+        *(() if receiver is None else (receiver,)),
         *after,
     ]
     return ControlApp(
@@ -132,7 +130,7 @@ def build_app(launch: Launch, *, before: Sequence[Follower] = (), after: Sequenc
             rollouts,
             base.fleet,
         ),
-        receivers=receivers,
+        receiver=receiver,
         store_watch=StoreWatch(base.fleet.nodes.node, base.fleet.problem, events.publisher),
     )
 
@@ -216,18 +214,13 @@ def _build_shadow(
     )
 
 
-def _build_receivers(launch: Launch, base: _Base, shadow: ShadowParts) -> Receivers:
-    settings, links, own = launch.in_force.settings, base.links, base.own
+def _build_receiver(launch: Launch, base: _Base, shadow: ShadowParts) -> ReceiverServer | None:
+    if not launch.receives_at and not launch.has_mirrors:
+        return None
+    settings, links = launch.in_force.settings, base.links
     snapshot = Snapshot(settings, launch.in_force.generation)
-
-    def receiver(sender: Sender) -> ReceiverServer:
-        return ReceiverServer(settings, Receiving(snapshot, shadow.runner, lambda: links.kill_switch, sender), own)
-
-    others = OtherProxies(lambda result: own.counter(RECEIVED, result).inc())
-    return Receivers(
-        of_others=receiver(others) if launch.receives_at else None,
-        of_envoy=receiver(OwnEnvoy()) if launch.mirrors_at else None,
-    )
+    receiving = Receiving(snapshot, shadow.runner, lambda: links.kill_switch, base.own)
+    return ReceiverServer(settings, receiving, base.own)
 
 
 def _build_reload(

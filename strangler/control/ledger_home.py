@@ -2,26 +2,14 @@
 
 from typing import Protocol
 
-import msgspec
-
 from strangler.core.documents import LedgerImportedDocument, LedgerImportRequest
 from strangler.core.settings import Settings
 from strangler.ipc.messages import LedgerBatch
-from strangler.ledger import actions
-from strangler.ledger.actions import LedgerError
+from strangler.ledger.actions import RowChange
 from strangler.ledger.ledger_state import LedgerState
 from strangler.store.store import StoreError
 
 NO_LEDGER = "there is no ledger: routes.yaml has `ledger: false`; take that line out, and calls are counted"
-
-
-class RowChange(msgspec.Struct, frozen=True):
-    """A change that an operator makes: `fold`, `unfold`, `ignore` or `own`."""
-
-    what: str
-    endpoint: str
-    name: str = ""
-    """The name of the owner."""
 
 
 class LedgerOffError(Exception):
@@ -79,17 +67,3 @@ class LedgerHome(Protocol):
 
     async def close(self) -> None:
         """Store what is left."""
-
-
-def apply_change(state: LedgerState, change: RowChange) -> str:
-    """Make a change, and return what was done. Raises LedgerError."""
-    match change.what:
-        case "fold":
-            return actions.fold(state, change.endpoint)
-        case "unfold":
-            return actions.unfold(state, change.endpoint)
-        case "ignore":
-            return actions.ignore(state, change.endpoint)
-        case "own":
-            return actions.own(state, change.endpoint, change.name)
-    raise LedgerError(f"the leader knows no change {change.what[:40]!r} of the ledger; run one version on all nodes")

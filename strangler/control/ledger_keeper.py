@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from strangler.control.ledger_home import NO_LEDGER, LedgerHome, LedgerOffError, LedgerSender, RowChange
+from strangler.control.ledger_home import NO_LEDGER, LedgerHome, LedgerOffError, LedgerSender
 from strangler.control.reload import InForce
 from strangler.control.sole_ledger import SoleLedger
 from strangler.control.totals import Key
@@ -21,6 +21,7 @@ from strangler.core.ledger.template_tree import TemplateTreeState
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import LedgerBatch
+from strangler.ledger.actions import RowChange
 from strangler.ledger.ledger_queries import (
     Filters,
     Progress,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Generator
 
 from strangler.control.ledger_counting import SUMS_AT_ONCE, HeldBatches, counting_steps
-from strangler.control.ledger_home import LedgerSender, RowChange, apply_change
+from strangler.control.ledger_home import LedgerSender
 from strangler.core.documents import LedgerImportedDocument, LedgerImportRequest
 from strangler.core.ledger.counts import day_of
 from strangler.core.ledger.states import SHORT_GAP_S
@@ -12,6 +12,7 @@ from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.settings import Settings
 from strangler.ipc.messages import LedgerBatch
 from strangler.ledger import actions
+from strangler.ledger.actions import RowChange, apply_change
 from strangler.ledger.ledger_state import LedgerState
 from strangler.ledger.steps import with_pauses
 from strangler.store import stored_ledger

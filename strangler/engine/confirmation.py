@@ -35,8 +35,8 @@ class UnconfirmedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What Envoy's statistics say about files of one kind."""
+class FileStatus:
+    """The versions of files of one kind, and how many Envoy has refused, by its statistics."""
 
     versions: frozenset[str] = frozenset()
     refusals: int = 0
@@ -50,12 +50,12 @@ class Confirmation:
     reason: Callable[[], str | None]
     timeout_s: float = CONFIRM_TIMEOUT_S
 
-    async def seen(self, kind: str) -> Seen:
+    async def seen(self, kind: str) -> FileStatus:
         """Return what Envoy says now about the files of a kind. Raises AdminError."""
         pattern = rf"^{kind}\.(version_text|update_rejected|update_failure)$"
         return parsed((await self.admin.get(f"/stats?filter={_quoted(pattern)}")).decode(errors="replace"))
 
-    async def wait(self, kind: str, version: Callable[[], str], before: Seen) -> None:
+    async def wait(self, kind: str, version: Callable[[], str], before: FileStatus) -> None:
         """Return once all of that kind have the version that is wanted then. Raises RefusedError or UnconfirmedError.
 
         `before` is what was seen before the file was written. Where nothing of the kind is followed yet, as routes
@@ -108,7 +108,7 @@ async def is_live(admin: AdminSocket) -> bool:
         return False
 
 
-def parsed(text: str) -> Seen:
+def parsed(text: str) -> FileStatus:
     """Read lines of `/stats`: `http.clients.rds.routes.version_text: "5"`, `runtime.update_rejected: 0`."""
     versions: set[str] = set()
     refusals = 0
@@ -118,7 +118,7 @@ def parsed(text: str) -> Seen:
             versions.add(value.strip().strip('"'))
         elif value.strip().isdecimal():
             refusals += int(value)
-    return Seen(frozenset(versions), refusals)
+    return FileStatus(frozenset(versions), refusals)
 
 
 def _quoted(pattern: str) -> str:

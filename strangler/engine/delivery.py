@@ -19,8 +19,8 @@ from strangler.engine.confirmation import (
     ROUTES,
     RUNTIME,
     Confirmation,
+    FileStatus,
     RefusedError,
-    Seen,
     UnconfirmedError,
 )
 from strangler.engine.written_files import put
@@ -57,7 +57,7 @@ class Delivery:
     def __init__(self, folder: Path, name: str, layer: Layer) -> None:
         """`layer` is that of the settings that Envoy has, or is started with."""
         self.delivered: EnvoyResources | None = None
-        """What Envoy has confirmed, or is started with; None: what an earlier process has written."""
+        """The resources that Envoy has confirmed, or is started with; None: those that another process has written."""
         self._folder = folder
         self._name = name
         self._layers: tuple[Layer, ...] = (layer,)
@@ -78,7 +78,7 @@ class Delivery:
         """Return once a started Envoy has taken all files. Raises DeliveryError."""
         for kind in (RUNTIME, CLUSTERS, LISTENERS, ROUTES):
             try:
-                await self._confirm(kind, confirmation, Seen())
+                await self._confirm(kind, confirmation, FileStatus())
             except (RefusedError, UnconfirmedError) as error:
                 raise DeliveryError(str(error)) from error
 
@@ -111,7 +111,7 @@ class Delivery:
     async def confirm_runtime(self, confirmation: Confirmation) -> None:
         """Return once Envoy has taken the runtime that was written last. Raises DeliveryError."""
         try:
-            await self._confirm(RUNTIME, confirmation, Seen(refusals=_NEVER))
+            await self._confirm(RUNTIME, confirmation, FileStatus(refusals=_NEVER))
         except (RefusedError, UnconfirmedError) as error:
             raise DeliveryError(str(error)) from error
 
@@ -128,7 +128,7 @@ class Delivery:
         self._write(kind, wanted)
         await self._confirm(kind, confirmation, before)
 
-    async def _confirm(self, kind: str, confirmation: Confirmation, before: Seen) -> None:
+    async def _confirm(self, kind: str, confirmation: Confirmation, before: FileStatus) -> None:
         """Wait for the version that was written last: the kill switch may be turned meanwhile."""
         await confirmation.wait(kind, lambda: self._written[kind].version, before)
 

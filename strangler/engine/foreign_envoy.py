@@ -35,7 +35,7 @@ class ForeignEnvoy:
         """`name` is that of no other process."""
         self.admin = AdminSocket(folder / ADMIN_SOCKET)
         self.problem: str | None = None
-        """What somebody has to do about that Envoy."""
+        """The thing that somebody has to do about that Envoy; None: nothing."""
         self._folder = folder
         self._name = name
         self._receiver_socket = receiver_socket

@@ -24,6 +24,7 @@ _OURS: Final = (
     "caught ENVOY_SIGTERM",
     "shutting down admin due to child startup",
     "terminating parent process",
+    "is marked as work-in-progress",
     "There is no configured limit to the number of allowed active downstream connections",
 )
 """Lines about what this program does itself, or has written into the configuration on purpose."""

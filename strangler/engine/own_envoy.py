@@ -20,7 +20,7 @@ from strangler.engine.draining import drain, end, has_ended_within
 from strangler.engine.envoy_process import PARENT_GRACE_S, Command, EnvoyProcess, digest, options, start
 from strangler.engine.living import ADMIN_SOCKET, LivingEnvoy
 from strangler.engine.log_lines import EnvoyLog
-from strangler.engine.rendering import Wanted
+from strangler.engine.rendering import Wanted, system_ca
 from strangler.engine.sockets_in_folders import listen_in
 from strangler.engine.written_files import put
 from strangler.envoy.place import EnvoyPlace
@@ -268,7 +268,7 @@ class OwnEnvoy:
             raise DeliveryError(f"{error}: {reason or 'its log is above'}") from error
         self._take(process, delivery)
         log.info("envoy.ready", child_pid=process.pid, version=self.binary.version, generation=wanted.generation)
-        await delivery.confirm_all(self.confirmation)
+        await delivery.confirm_all(Confirmation(process.admin, lambda: process.log.refusal))
 
     def _take(self, process: EnvoyProcess, delivery: Delivery) -> None:
         """Have this Envoy as the present one. A former one is not touched."""
@@ -279,7 +279,7 @@ class OwnEnvoy:
 
     def _place(self, folder: Path) -> EnvoyPlace:
         """Return the place of an Envoy whose working directory is its folder: so paths of sockets stay short."""
-        return EnvoyPlace(str(folder), ADMIN_SOCKET, TELEMETRY_SOCKET, self._receiver_socket)
+        return EnvoyPlace(str(folder), ADMIN_SOCKET, TELEMETRY_SOCKET, self._receiver_socket, system_ca())
 
     # Ending
 

@@ -1,14 +1,20 @@
 """The making of Envoy's configuration, as the engine's process sees it."""
 
+import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from strangler.core.settings import Settings
 from strangler.envoy import render as rendered
 from strangler.envoy.place import EnvoyPlace, Switches
 from strangler.envoy.resources import EnvoyResources
 from strangler.envoy.runtime import runtime_layer
+
+
+def system_ca() -> str:
+    """Return the file of the authorities that this machine trusts."""
+    return ssl.get_default_verify_paths().cafile or _USUAL_CA
 
 
 def with_listeners_of_start(settings: Settings, former: Settings, addresses: Collection[str]) -> Settings:
@@ -21,6 +27,9 @@ def with_listeners_of_start(settings: Settings, former: Settings, addresses: Col
     if listeners == settings.listeners:
         return settings
     return replace(settings, listeners=listeners, files={**former.files, **settings.files})
+
+
+_USUAL_CA: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Render(Protocol):

@@ -10,7 +10,7 @@ from typing import Final
 
 from strangler.core.settings import Settings
 from strangler.engine.binary import BinaryError, EnvoyBinary, find
-from strangler.engine.rendering import SwitchState, Wanted
+from strangler.engine.rendering import SwitchState, Wanted, system_ca
 from strangler.engine.written_files import put
 from strangler.envoy.place import EnvoyPlace
 
@@ -27,8 +27,8 @@ _CONTENT: Final = re.compile(r"^.*?(?=Proto constraint validation failed)", re.D
 
 MAX_REASON_CHARACTERS: Final = 1000
 
-_PLACE: Final = EnvoyPlace("/var/lib/strangler", "admin.sock", "telemetry.sock", "receiver.sock")
-"""A place whose paths are never used: validation opens no socket."""
+_FOLDER: Final = "/var/lib/strangler"
+"""A folder that is never used: validation opens no socket, and follows no file."""
 
 
 class ValidationError(Exception):
@@ -49,7 +49,8 @@ def refusal(settings: Settings, binary: EnvoyBinary | None = None) -> str | None
 
 def refusal_of_wanted(wanted: Wanted, binary: EnvoyBinary) -> str | None:
     """Return why Envoy would refuse what is rendered of these settings, in a line. Raises ValidationError."""
-    return refusal_of(wanted.at(_PLACE).static_twin(), binary)
+    place = EnvoyPlace(_FOLDER, "admin.sock", "telemetry.sock", "receiver.sock", system_ca())
+    return refusal_of(wanted.at(place).static_twin(), binary)
 
 
 def refusal_of(twin: bytes, binary: EnvoyBinary) -> str | None:

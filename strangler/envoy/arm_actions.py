@@ -3,6 +3,7 @@
 An action is made once for all routes for which it is the same.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from strangler.core.routing.arm import BUCKETS
@@ -22,6 +23,8 @@ class ArmActions:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kept: dict[Any, Resource] = {}
+        self.clusters: set[str] = set()
+        """The clusters that actions have led to so far, those of mirrors among them."""
         self._legacy = {kind: legacy_arm(settings, is_read=kind.is_read) for kind in RequestKind}
         self._plain = {kind: self._timed({"cluster": self._legacy[kind]}, None, kind) for kind in RequestKind}
 
@@ -65,6 +68,7 @@ class ArmActions:
     def _timed(self, action: Resource, route: RouteSettings | None, kind: RequestKind) -> Resource:
         """Return an action with its timeouts. A tunnel may be silent as long as it likes, and counts apart: it is no
         request in flight any more."""
+        self.clusters.update(_clusters_of(action))
         head_s, idle_s = route_timeouts(self._settings, route)
         found = {**action, "timeout": "0s", "idle_timeout": limit(idle_s)}
         if head_s is not None:
@@ -77,7 +81,15 @@ class ArmActions:
         if kind is not RequestKind.READ or route.shadow is None:
             return action
         mirrors = route_mirrors(self._settings, route)
+        self.clusters.update(each["cluster"] for each in mirrors)
         return {**action, "request_mirror_policies": mirrors} if mirrors else action
+
+
+def _clusters_of(action: Resource) -> Iterator[str]:
+    if "cluster" in action:
+        yield action["cluster"]
+    for each in action.get("weighted_clusters", {}).get("clusters", ()):
+        yield each["name"]
 
 
 def _arm(route: RouteSettings) -> tuple[Any, ...]:

@@ -9,9 +9,10 @@ from strangler.envoy.gates import Gate
 from strangler.envoy.names import gate_cluster, gate_listener, upstream_cluster
 from strangler.envoy.own_responses import local_replies
 from strangler.envoy.protection import MANY, thresholds
+from strangler.envoy.public_paths import public_path_filter
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import IDEMPOTENT, RESULT_HEADER, has_retries, same_upstream
-from strangler.envoy.rewriting import forwarded_prefix, path_rewrite
+from strangler.envoy.rewriting import path_rewrite
 from strangler.envoy.units import kib, limit
 from strangler.envoy.upstream_clusters import MAX_FIELDS, endpoint_metadata, http_protocol
 
@@ -57,6 +58,7 @@ def listener_of_gate(settings: Settings, gate: Gate) -> Resource:
 
 def _connections(settings: Settings, gate: Gate, upstream: UpstreamSettings) -> Resource:
     """Return the HTTP of a gate: the requests are sound by now, and pass as they are."""
+    paths = public_path_filter(gate.rewrite, upstream.urls)
     router = extension("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
     return extension(
         "envoy.filters.network.http_connection_manager",
@@ -80,7 +82,7 @@ def _connections(settings: Settings, gate: Gate, upstream: UpstreamSettings) -> 
         path_with_escaped_slashes_action="KEEP_UNCHANGED",
         upgrade_configs=[{"upgrade_type": each} for each in UPGRADES],
         local_reply_config=local_replies(settings, is_gate=True),
-        http_filters=[router],
+        http_filters=[router] if paths is None else [paths, router],
         route_config=_routes(gate, upstream),
     )
 
@@ -94,7 +96,7 @@ def _routes(gate: Gate, upstream: UpstreamSettings) -> Resource:
     if has_retries(upstream.retry):
         entries.append(_entry(gate, upstream, [_is(":method", "|".join(IDEMPOTENT))], may_repeat=True))
     entries.append(_entry(gate, upstream, []))
-    host = {"name": "all", "domains": ["*"], "routes": entries, **_edits(gate, upstream)}
+    host = {"name": "all", "domains": ["*"], "routes": entries, **_edits(upstream)}
     return {"name": "gate", "virtual_hosts": [host], "validate_clusters": False}
 
 
@@ -140,13 +142,10 @@ _PREVIOUS_HOSTS: Final = extension(
 )
 
 
-def _edits(gate: Gate, upstream: UpstreamSettings) -> Resource:
+def _edits(upstream: UpstreamSettings) -> Resource:
     """Return the changes of header sections: those of the upstream, and the result for the composite before."""
     edits = upstream.headers
     added = [_set(name, value.replace("%", "%%")) for name, value in edits.set]
-    prefix = None if gate.rewrite is None else forwarded_prefix(gate.rewrite)
-    if prefix is not None:
-        added.insert(0, _set("X-Forwarded-Prefix", prefix))
     fields: Resource = {"response_headers_to_add": [_set(RESULT_HEADER, "%RESPONSE_CODE%")]}
     if added:
         fields["request_headers_to_add"] = added

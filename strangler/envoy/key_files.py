@@ -12,7 +12,7 @@ from strangler.envoy.followed_files import config_source
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.resources import Resource, secret_file
 
-_SECRET: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+_KIND: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
 def certificate(place: EnvoyPlace, cert: str, key: str) -> Resource:
@@ -67,7 +67,7 @@ def _authorities(path: str) -> Resource:
 
 
 def _secret(kind: str, field: str, content: Resource) -> Resource:
-    return {"@type": _SECRET, "name": f"{kind}-{digest(content)}", field: content}
+    return {"@type": _KIND, "name": f"{kind}-{digest(content)}", field: content}
 
 
 def _reference(place: EnvoyPlace, secret: Resource) -> Resource:

@@ -55,7 +55,6 @@ def _over_tcp(settings: Settings, place: EnvoyPlace, listener: ListenerSettings)
         **_addresses(listener.address, listener.mode, "TCP"),
         "listener_filters": filters,
         "listener_filters_timeout": _NO_TIMEOUT if header_s is None else duration(header_s),
-        "per_connection_buffer_limit_bytes": 65_536,
         **_chains(settings, place, listener),
     }
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from strangler.core.routing.arm import Arm
+from strangler.core.routing.received import ARM_FIELD, ROUTE_FIELD
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings
 from strangler.envoy.extensions import CLUSTER, protocol_options
 from strangler.envoy.names import METADATA, SHADOW_CLUSTER, shadow_key
@@ -11,9 +12,6 @@ from strangler.envoy.protection import thresholds
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 from strangler.envoy.upstream_clusters import http_protocol
-
-ROUTE_HEADER: Final = "x-strangler-route"
-ARM_HEADER: Final = "x-strangler-arm"
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -90,8 +88,8 @@ def _policy(arm: Arm, share: int, runtime_key: str | None) -> Resource:
         "disable_shadow_host_suffix_append": True,
         "runtime_fraction": fraction,
         "request_headers_mutations": [
-            _set(ROUTE_HEADER, f"%METADATA(ROUTE:{METADATA}:route)%"),
-            _set(ARM_HEADER, arm.value),
+            _set(ROUTE_FIELD, f"%METADATA(ROUTE:{METADATA}:route)%"),
+            _set(ARM_FIELD, arm.value),
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The kinds of requests that Envoy serves otherwise, whatever their route: what may be sent again, and what has no end."""
+"""The kinds of requests that Envoy serves otherwise, whatever their route: what may be sent again, what has no end."""
 
 from collections.abc import Sequence
 from enum import Enum

@@ -21,15 +21,6 @@ def path_rewrite(rewrite: Rewrite | None, base: str) -> Resource:
     return _regex(pattern + "/?(.*)$", f"{_literal(base)}/\\{len(names) + 1}")
 
 
-def forwarded_prefix(rewrite: Rewrite) -> str | None:
-    """Return X-Forwarded-Prefix, the part of the client's path that the upstream does not see; None if there is none,
-    or if it depends on the path."""
-    if any(map(_is_name, rewrite.public)):
-        return None
-    path = b"".join(b"/" + segment for segment in rewrite.public)
-    return rewrite.forwarded_prefix(path).decode().replace("%", "%%") or None
-
-
 def _regex(pattern: str, substitution: str) -> Resource:
     return {"regex_rewrite": {"pattern": {"regex": pattern}, "substitution": substitution}}
 

@@ -1,11 +1,11 @@
 """The route configuration: the virtual hosts, each with the guard and the tree of its routes' entries."""
 
-from collections.abc import Iterator
-from itertools import chain
 from typing import Final
 
+import msgspec
+
 from strangler.core.routing.arm import Reason
-from strangler.core.settings import Settings
+from strangler.core.settings import RouteSettings, Settings
 from strangler.envoy import route_tree
 from strangler.envoy.hosts import HostRoutes, by_host
 from strangler.envoy.matching import EVERYTHING, literal_head, precedence
@@ -16,6 +16,8 @@ from strangler.envoy.resources import ROUTES_NAME, Resource
 from strangler.envoy.retiring import longest_page
 from strangler.envoy.route_entries import RouteEntries
 from strangler.envoy.route_tree import route_list
+
+_encode = msgspec.json.Encoder().encode
 
 _ARM_HEADER: Final = "X-Strangler-Arm"
 _LONG_HOST: Final = ".{256,}"
@@ -52,9 +54,16 @@ class _VirtualHosts:
     def __init__(self, settings: Settings, made: RouteEntries) -> None:
         self._routes = settings.routes
         self._made = made
-        self._entries = [made.of(route) for route in settings.routes]
+        self._entries = [self._encoded(route) for route in settings.routes]
         self._precedence = [precedence(route.match, index) for index, route in enumerate(settings.routes)]
         self._heads = [literal_head(route.match) for route in settings.routes]
+
+    def _encoded(self, route: RouteSettings) -> dict[RequestKind, bytes]:
+        """Return the entries of a route for each kind, encoded: so many small dicts would cost more than all else."""
+        return {kind: b",".join(map(_encode, entries)) for kind, entries in self._made.of(route).items()}
+
+    def _unrouted(self, kind: RequestKind, reason: Reason, match: Resource = EVERYTHING) -> bytes:
+        return _encode(self._made.unrouted(kind, reason, match))
 
     def host(self, host: HostRoutes) -> Resource:
         """Return a virtual host. Its trees are only entered with a clean path."""
@@ -65,46 +74,34 @@ class _VirtualHosts:
         ]
         found = route_tree.lists(placed)
         trees = {kind: self._tree(host, found, kind) for kind in RequestKind}
-        guards = {kind: route_list([self._made.unrouted(kind, Reason.AMBIGUOUS_PATH)]) for kind in RequestKind}
+        guards = {kind: route_list([self._unrouted(kind, Reason.AMBIGUOUS_PATH)]) for kind in RequestKind}
         guarded = choice([(unclean(), choice(*by_kind(guards)))], choice(*by_kind(trees)))
         return {"name": host.host, "domains": host.domains, **guarded}
 
     def _tree(self, host: HostRoutes, found: dict[route_tree.Head, list[int]], kind: RequestKind) -> Resource:
-        unrouted = self._made.unrouted(kind, Reason.NO_ROUTE)
-        odd_query = self._made.unrouted(kind, Reason.AMBIGUOUS_PATH, _with_field(":path", ODD_QUERY))
-        long_host = self._made.unrouted(kind, Reason.NO_ROUTE, _with_field(":authority", _LONG_HOST))
+        unrouted = self._unrouted(kind, Reason.NO_ROUTE)
+        odd_query = self._unrouted(kind, Reason.AMBIGUOUS_PATH, _with_field(":path", ODD_QUERY))
+        long_host = self._unrouted(kind, Reason.NO_ROUTE, _with_field(":authority", _LONG_HOST))
 
-        def entries(routes: list[int]) -> list[Resource]:
+        def entries(routes: list[int]) -> list[bytes]:
             """Return the entries of a list. Only where a route looks at the query, an odd query is legacy's."""
             has_query = any(self._routes[index].match.query for index in routes)
             first = [*([long_host] if host.is_wildcard else ()), *([odd_query] if has_query else ())]
-            return [*first, *chain(*(self._entries[index].get(kind, ()) for index in routes)), unrouted]
+            return [*first, *(of for index in routes if (of := self._entries[index].get(kind))), unrouted]
 
         return route_tree.tree(found, entries)
 
     def clusters(self) -> Resource:
         """Return a host with an entry that never matches and names all clusters: Envoy checks that the clusters of
         entries exist, but not those within matchers, and would respond with 503."""
+        clusters = [{"name": name, "weight": 1} for name in sorted(self._made.clusters)]
+        action: Resource = {"weighted_clusters": {"clusters": clusters}}
         unrouted = self._made.unrouted(RequestKind.WRITE, Reason.NO_ROUTE)
-        entries = [unrouted, *chain(*(found for kinds in self._entries for found in kinds.values()))]
-        actions = {id(action): action for entry in entries if (action := entry.get("route")) is not None}.values()
-        names = sorted({name for action in actions for name in _clusters_of(action)})
-        mirrors = sorted({each["cluster"] for action in actions for each in action.get("request_mirror_policies", ())})
-        action: Resource = {"weighted_clusters": {"clusters": [{"name": name, "weight": 1} for name in names]}}
-        if mirrors:
-            action["request_mirror_policies"] = [{"cluster": name} for name in mirrors]
         return {
             "name": _CLUSTERS_HOST,
             "domains": [_CLUSTERS_HOST],
             "routes": [{"match": _NEVER, "route": action}, unrouted],
         }
-
-
-def _clusters_of(action: Resource) -> Iterator[str]:
-    if "cluster" in action:
-        yield action["cluster"]
-    for each in action.get("weighted_clusters", {}).get("clusters", ()):
-        yield each["name"]
 
 
 def _with_field(name: str, expression: str) -> Resource:

@@ -27,6 +27,11 @@ class RouteEntries:
         self._now = now
         self._actions = ArmActions(settings)
 
+    @property
+    def clusters(self) -> set[str]:
+        """The clusters that the entries made so far lead to."""
+        return self._actions.clusters
+
     def unrouted(self, kind: RequestKind, reason: Reason, match: Resource = EVERYTHING) -> Resource:
         """Return the entry for requests that are legacy's because no route takes them."""
         return {"match": match, "route": self._actions.unmirrored(kind), "metadata": _metadata({"reason": reason})}
@@ -55,9 +60,7 @@ class RouteEntries:
             found.append({"match": _with_headers(match, headers), **response, "metadata": about.says(refusal.reason)})
         return found
 
-    def _decided(
-        self, route: RouteSettings, kind: RequestKind, match: Resource, about: "_About"
-    ) -> list[Resource]:
+    def _decided(self, route: RouteSettings, kind: RequestKind, match: Resource, about: "_About") -> list[Resource]:
         """Return the entries of a route that is served: by override, by split headers, and the rest by its share."""
         split, actions, found = route.split, self._actions, list[Resource]()
         if split.override is not None:
@@ -79,12 +82,16 @@ class _About:
         if route.rollout is not None:
             self._values["gen"] = generation
         self._announced = announcement(route)
+        self._said: dict[Reason, Resource] = {}
 
     def entry(self, match: Resource, action: Resource, reason: Reason) -> Resource:
         return {"match": match, "route": action, "metadata": self.says(reason), **self._announced}
 
     def says(self, reason: Reason) -> Resource:
-        return _metadata({**self._values, "reason": reason})
+        found = self._said.get(reason)
+        if found is None:
+            found = self._said[reason] = _metadata({**self._values, "reason": reason})
+        return found
 
 
 def _with_headers(match: Resource, headers: Sequence[Resource]) -> Resource:

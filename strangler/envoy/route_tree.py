@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
+import msgspec
+
 from strangler.envoy.predicates import PATH
 from strangler.envoy.resources import Resource
 
@@ -60,8 +62,8 @@ def _above(groups: dict[Head, list[int]], head: Head) -> list[list[int]]:
     return [found for end in range(len(head) + 1) if (found := groups.get(head[:end])) is not None]
 
 
-def tree(found: dict[Head, list[int]], entries: Callable[[list[int]], list[Resource]]) -> Resource:
-    """Return what chooses a list by the beginning of the path. `entries` makes the entries of a list."""
+def tree(found: dict[Head, list[int]], entries: Callable[[list[int]], Sequence[bytes]]) -> Resource:
+    """Return what chooses a list by the beginning of the path. `entries` makes the entries of a list, encoded."""
     rest = route_list(entries(found[()]))
     beginnings = {f"/{'/'.join(head)}": route_list(entries(routes)) for head, routes in found.items() if head}
     if not beginnings:
@@ -69,6 +71,7 @@ def tree(found: dict[Head, list[int]], entries: Callable[[list[int]], list[Resou
     return {"matcher": {"matcher_tree": {"input": PATH, "prefix_match_map": {"map": beginnings}}, "on_no_match": rest}}
 
 
-def route_list(entries: Sequence[Resource]) -> Resource:
-    """Return what a matcher leads to: entries of which the first that matches counts."""
-    return {"action": {"name": "routes", "typed_config": {"@type": _ROUTE_LIST, "routes": list(entries)}}}
+def route_list(entries: Sequence[bytes]) -> Resource:
+    """Return what a matcher leads to: encoded entries of which the first that matches counts."""
+    routes = msgspec.Raw(b"[%b]" % b",".join(entries))
+    return {"action": {"name": "routes", "typed_config": {"@type": _ROUTE_LIST, "routes": routes}}}

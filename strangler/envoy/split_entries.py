@@ -4,10 +4,8 @@ list of clusters. The candidate's share of each block of 100 buckets depends on 
 from functools import lru_cache
 from typing import Final
 
-from xxhash import xxh64_intdigest
-
 from strangler.core.routing.arm import BUCKETS
-from strangler.core.routing.split import hundredths
+from strangler.core.routing.split import block_order, hundredths
 from strangler.core.settings import SplitSettings, StickySource
 from strangler.envoy.matching import field_name
 from strangler.envoy.resources import Resource
@@ -54,13 +52,9 @@ def intervals(group: str, share: int) -> tuple[tuple[bool, int], ...]:
 def _places(group: str) -> list[int]:
     """Return the place of each block in the group's order."""
     places = [0] * _BLOCKS
-    for place, block in enumerate(_block_order(group)):
+    for place, block in enumerate(block_order(group)):
         places[block] = place
     return places
-
-
-def _block_order(group: str) -> list[int]:
-    return sorted(range(_BLOCKS), key=lambda block: (xxh64_intdigest(f"{group}\0{block}".encode(), 0), block))
 
 
 def _part(cluster: str, buckets: int) -> Resource:

@@ -40,7 +40,6 @@ def cluster_of(settings: Settings, upstream: UpstreamSettings, place: EnvoyPlace
         "circuit_breakers": circuit_breakers(upstream.bulkhead, upstream.retry),
         "outlier_detection": outlier_detection(upstream.breaker),
         "typed_extension_protocol_options": _http(settings, upstream, is_gated=is_gated),
-        "per_connection_buffer_limit_bytes": 65_536,
         **_discovery(upstream),
     }
     if upstream.health is not None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Generator, Iterable
 
+import msgspec
+
 from strangler.core.documents import ImportedSum, LedgerImportedDocument, LedgerImportRequest
 from strangler.core.ledger.callers import MAX_NAME
 from strangler.core.ledger.examples import MAX_EXAMPLE
@@ -28,6 +30,29 @@ _HOUR_S = 3600.0
 
 class LedgerError(Exception):
     """Nothing was changed; the text says why, and the way out."""
+
+
+class RowChange(msgspec.Struct, frozen=True):
+    """A change that an operator makes: `fold`, `unfold`, `ignore` or `own`."""
+
+    what: str
+    endpoint: str
+    name: str = ""
+    """The name of the owner."""
+
+
+def apply_change(state: LedgerState, change: RowChange) -> str:
+    """Make a change, and return what was done. Raises LedgerError."""
+    match change.what:
+        case "fold":
+            return fold(state, change.endpoint)
+        case "unfold":
+            return unfold(state, change.endpoint)
+        case "ignore":
+            return ignore(state, change.endpoint)
+        case "own":
+            return own(state, change.endpoint, change.name)
+    raise LedgerError(f"this node knows no change {change.what[:40]!r} of the ledger; run one version on all nodes")
 
 
 def fold(state: LedgerState, endpoint: str) -> str:

@@ -53,12 +53,11 @@ class _File:
 
 
 class FileStore:
-    """Runs each call in the store's thread, in one transaction."""
+    """Runs each call in the store's thread, in one transaction. `prepare` makes the tables when the file is opened."""
 
     is_shared: Final = False
 
-    def __init__(self, path: Path, schema: str, upgrade: Callable[[Connection], object] | None = None) -> None:
-        """Take the path and the `schema`. `upgrade` adapts a file of an earlier version when it is opened."""
+    def __init__(self, path: Path, prepare: Callable[[Connection], object]) -> None:
         self.problem: str | None = None
         """Why nothing can be stored."""
         self.corruption: str | None = None
@@ -69,8 +68,7 @@ class FileStore:
         """Why the log is large. It only costs disk space."""
         self._tried_log = float("-inf")
         self._path = path
-        self._schema = schema
-        self._upgrade = upgrade
+        self._prepare = prepare
         self._connection: Connection | None = None
         self._open: _File | None = None
         self._left_alone: _File | None = None
@@ -182,7 +180,7 @@ class FileStore:
     def _connect(self) -> Connection:
         """Open the file, and check it if it was not open before."""
         before, self._open = self._open, None
-        self._connection = connect(self._path, self._schema, self._upgrade)
+        self._connection = connect(self._path, self._prepare)
         file = _File.at(self._path)
         if before is None or file is None or file.inode != before.inode:
             look_over(self._connection)

@@ -1,8 +1,7 @@
 """The requests of nodes to the one that leads: what they have counted and seen, and what people ask of it.
 
 A node adds requests to the store; the leader takes them in the transaction that has their effect, so each has it once,
-or not yet. A node that does not know whether its transaction was committed may repeat it: its batches are numbered, and
-one that is there already adds nothing.
+or not yet. A node that does not know whether its transaction was committed may repeat it, as a numbered batch.
 
 A request that somebody waits for has a response, under its name. It may be withdrawn until it is taken.
 """
@@ -20,14 +19,9 @@ CREATE TABLE IF NOT EXISTS requests (
     name TEXT NOT NULL, content BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS requests_by_kind ON requests (kind, name);
-CREATE TABLE IF NOT EXISTS request_batches (
-    sender TEXT PRIMARY KEY, run TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL
-) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS responses (name TEXT PRIMARY KEY, at REAL NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 """
 RESPONSES_KEPT_S: Final = 3600.0
-BATCHES_KEPT_S: Final = 30 * 86400.0
-"""How long a node may be silent before its last number is forgotten, which nobody repeats by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +47,6 @@ def ask_leader(
     if is_urgent:
         announce(connection, Topic.REQUESTS)
     return int(row[0])
-
-
-def is_new_batch(connection: Connection, sender: str, run: str, number: int, at: float) -> bool:
-    """Return whether this transaction is the first one with this number; one that is not must add nothing.
-
-    `sender`: a node and what of it sends. `run`: chosen anew by each process; the numbers of a run rise.
-    """
-    changed = connection.execute(
-        """INSERT INTO request_batches VALUES (?, ?, ?, ?)
-        ON CONFLICT (sender) DO UPDATE SET run = excluded.run, number = excluded.number, at = excluded.at
-        WHERE request_batches.run <> excluded.run OR request_batches.number < excluded.number""",
-        (sender, run, number, at),
-    )
-    return changed.rowcount == 1
 
 
 def take_requests(connection: Connection, kinds: Sequence[str], most: int) -> list[Request]:
@@ -121,6 +101,5 @@ def response_to(connection: Connection, name: str) -> bytes | None:
 
 
 def prune(connection: Connection, now: float) -> None:
-    """Forget responses that nobody waits for any more, and the numbers of nodes that have long gone."""
+    """Forget responses that nobody waits for any more."""
     connection.execute("DELETE FROM responses WHERE at < ?", (now - RESPONSES_KEPT_S,))
-    connection.execute("DELETE FROM request_batches WHERE at < ?", (now - BATCHES_KEPT_S,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strangler.store.connection import Connection, make_tables
+from strangler.store.connection import Connection
 from strangler.store.errors import CorruptError, DatabaseError, MissingError
 
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -28,17 +28,15 @@ def translated() -> Iterator[None]:
         raise kind(str(error)) from error
 
 
-def connect(path: Path, schema: str, upgrade: Callable[[Connection], object] | None) -> Connection:
-    """Open the database for the proxy, with the tables of `schema`. `upgrade` is called first. Raises DatabaseError."""
+def connect(path: Path, prepare: Callable[[Connection], object]) -> Connection:
+    """Open the database for the proxy. `prepare` makes its tables. Raises DatabaseError."""
     with translated():
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
         try:
             connection.execute("PRAGMA cell_size_check = ON")  # finds corrupt pages early
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            if upgrade is not None:
-                upgrade(connection)
-            make_tables(connection, schema)
+            prepare(connection)
         except BaseException:
             connection.close()
             raise

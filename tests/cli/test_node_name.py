@@ -1,15 +1,11 @@
 """The name of a node: taken where nobody has it, waited for while its former node may live, refused where it does."""
 
-import re
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 import click
 import pytest
 
-from strangler.cli._node_name import take_name, wait_for_name
-from tests.factories import settings
+from strangler.cli._node_name import wait_for_name
 
 
 class Clock:
@@ -30,12 +26,6 @@ def wait(heard: Sequence[float | None]) -> Clock:
     clock, looks = Clock(), list(heard)
     wait_for_name("a", lambda: looks.pop(0) if len(looks) > 1 else looks[0], clock.read, clock.sleep)
     return clock
-
-
-def test_a_shared_store_without_its_driver_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(click.ClickException, match=re.escape("pip install 'strangler[postgres]'")):
-        take_name(replace(settings(), store="postgresql://db/shop"))
 
 
 def test_a_free_name_is_taken_at_once() -> None:

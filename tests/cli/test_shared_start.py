@@ -1,10 +1,15 @@
 """The percents that a proxy starts with, by its own file, or by a store that may be away, empty or too slow."""
 
+import re
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from strangler.cli._shared_start import starting
@@ -14,8 +19,9 @@ from strangler.ipc.start import SUCCESSION_VARIABLE
 from strangler.state import rollout_file
 from strangler.state.rollout_file import KeptPercent
 from strangler.store.evidence import stored_rollouts
-from strangler.store.evidence.access import location_of
+from strangler.store.evidence.access import location_of, reader
 from strangler.store.evidence.stored_rollouts import StoredPosition
+from strangler.store.nodes import database_time, read_nodes
 from strangler.store.schema.opening import writer
 from strangler.store.stored_kill_switch import StoredTurn, save_next
 from tests.control.rollout.proxies import rolled
@@ -60,6 +66,15 @@ def test_beside_a_program_that_is_replaced_no_percent_is_above_its_own(
     assert starting(shared, {SUCCESSION_VARIABLE: "{}"}).percents == {"orders": percent}
 
 
+@pytest.mark.parametrize("environ", [{}, {SUCCESSION_VARIABLE: "{}"}], ids=["a start", "a successor"])
+def test_a_shared_store_without_its_driver_is_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(click.ClickException, match=re.escape("pip install 'strangler[postgres]'")):
+        starting(replace(settings(), store="postgresql://db/shop"), environ)
+
+
 def test_a_store_that_cannot_be_reached_leaves_the_routes_as_they_are(tmp_path: Path) -> None:
     nobody = settings((route("orders"),), state=str(tmp_path), store="postgresql://nobody@127.0.0.1:1/nothing")
     assert starting(nobody, {}).percents == {}
@@ -96,3 +111,36 @@ def test_the_turns_of_the_kill_switch_are_read_too(shared: Settings) -> None:
     with writer(location_of(shared)) as connection:
         save_next(connection, "orders", turn)
     assert starting(shared, {}).turns == {"orders": turn}
+
+
+def test_a_start_takes_the_name_of_its_node_and_a_successor_has_it_already(shared: Settings) -> None:
+    named = replace(shared, node="shop-1")
+    starting(named, {SUCCESSION_VARIABLE: "{}"})
+    assert "shop-1" not in _names(named)
+    starting(named, {})
+    assert "shop-1" in _names(named)
+
+
+def test_a_name_that_another_node_has_is_refused(server: PostgresServer, shared: Settings, tmp_path: Path) -> None:
+    named = replace(shared, node="shop-2", state=str(tmp_path / "first"))
+    starting(named, {})
+    has_ended = threading.Event()
+
+    def go_on() -> None:
+        with server.connect() as connection:
+            while not has_ended.wait(0.1):
+                connection.execute("UPDATE nodes SET heard = heard + 0.1 WHERE node = 'shop-2'")
+
+    first = threading.Thread(target=go_on)
+    first.start()
+    try:
+        with pytest.raises(click.ClickException, match="another node is called 'shop-2'"):
+            starting(replace(named, state=str(tmp_path / "second")), {})
+    finally:
+        has_ended.set()
+        first.join()
+
+
+def _names(at: Settings) -> list[str]:
+    with reader(location_of(at)) as connection:
+        return [node.node for node in read_nodes(connection, database_time(connection))]

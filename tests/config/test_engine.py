@@ -36,7 +36,8 @@ def test_envoy_speaks_http2_and_http3() -> None:
 
 def test_clear_http2_needs_no_certificate() -> None:
     (listener,) = _settings(f"{TOP}engine: envoy\nlisten: {{address: 0.0.0.0:80, http2: true}}\n").listeners
-    assert listener.http2 and listener.tls is None
+    assert listener.http2
+    assert listener.tls is None
 
 
 @pytest.mark.parametrize("engine", ["", "engine: builtin\n"])
@@ -70,6 +71,11 @@ def test_an_engine_that_is_misspelt_is_the_only_problem() -> None:
             f'{{address: "unix:/run/s.sock", http3: true, {_TLS}}}',
             "HTTP/3 comes by UDP, and a unix socket has none; take http3 out",
             id="at a unix socket",
+        ),
+        pytest.param(
+            "{address: 0.0.0.0:443, http3: true, tls: {certificates: [{cert: shop.pem}], client_ca: ca.pem}}",
+            "a client shows no certificate over HTTP/3, so it would pass by tls.client_ca; take one out",
+            id="with certificates of clients",
         ),
         pytest.param(
             f"{{address: 0.0.0.0:443, http3: true, {_TLS}, proxy_protocol: {{from: [10.0.0.0/8]}}}}",

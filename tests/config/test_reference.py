@@ -53,12 +53,7 @@ def _complete(data: Any, path: str) -> None:
         data["upstreams"]["orders"] = {"url": "http://127.0.0.1:8001"}
     _complete_way(data, path)
     if path.startswith("listen[]."):
-        is_unix = path.endswith(("mode", "group"))
-        data["listen"][0].setdefault("address", "unix:/run/strangler.sock" if is_unix else "127.0.0.1:8080")
-        if path.endswith("proxy_protocol.required"):
-            data["listen"][0]["proxy_protocol"]["from"] = ["10.0.0.0/8"]
-        if path.endswith("http3"):
-            data["listen"][0]["tls"] = {}
+        _complete_listener(data["listen"][0], path)
     if path.endswith(("http2", "http3")):
         data["engine"] = "envoy"
     _complete_tls(data)
@@ -75,6 +70,15 @@ def _complete(data: Any, path: str) -> None:
         data["events"]["kafka"] = {"bootstrap_servers": "a:1", "topic": "t"} | data["events"]["kafka"]
     if path == "upstreams.NAME.tls.key":
         data["upstreams"]["orders"]["tls"]["cert"] = "client.pem"
+
+
+def _complete_listener(listener: dict[str, Any], path: str) -> None:
+    is_unix = path.endswith(("mode", "group"))
+    listener.setdefault("address", "unix:/run/strangler.sock" if is_unix else "127.0.0.1:8080")
+    if path.endswith("proxy_protocol.required"):
+        listener["proxy_protocol"]["from"] = ["10.0.0.0/8"]
+    if path.endswith("http3"):
+        listener["tls"] = {}
 
 
 def _complete_tls(data: Any) -> None:

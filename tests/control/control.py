@@ -21,7 +21,9 @@ def in_force(settings: Settings, generation: int = 1) -> InForce:
 
 
 @asynccontextmanager
-async def control_of(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[ControlApp]:
+async def control_of(
+    folder: Path, environ: Mapping[str, str], *, has_mirrors: bool = False
+) -> AsyncIterator[ControlApp]:
     """Return the control of a folder's routes.yaml, which is right; watching it is up to the caller."""
     file, state_folder = folder / "routes.yaml", folder / "state"
     state_folder.mkdir(exist_ok=True)
@@ -36,6 +38,7 @@ async def control_of(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[
             environ=environ,
             first=settings,
             in_force=in_force(settings),
+            has_mirrors=has_mirrors,
         )
     )
     await app.restore()

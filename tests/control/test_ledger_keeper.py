@@ -19,7 +19,7 @@ from strangler.ipc.messages import LedgerBatch, LedgerSum
 from strangler.ledger.actions import LedgerError
 from strangler.ledger.ledger_queries import Filters
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import StoreError
 from tests import factories as f
 from tests.control.control import in_force
@@ -46,7 +46,7 @@ class Kept:
         self.now = NOW
         self.workers = Workers()
         self.path = folder / "store.sqlite"
-        self.store = FileStore(self.path, SCHEMA)
+        self.store = FileStore(self.path, prepare_file)
         self.keeper = LedgerKeeper(self.store, self.workers, settings, lambda: self.now)
 
     def calls(self, endpoint: str = "GET /orders/{}") -> int:

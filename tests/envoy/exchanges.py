@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,11 +20,13 @@ class Response:
     body: bytes
 
 
-def request(target: str, method: str = "GET", host: str = "shop.example", fields: Iterable[tuple[str, str]] = ()) -> bytes:
+def request(
+    target: str, method: str = "GET", host: str = "shop.example", fields: Iterable[tuple[str, str]] = ()
+) -> bytes:
     """Return a request as it is sent."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
     length = "" if method in ("GET", "HEAD", "OPTIONS") else "Content-Length: 0\r\n"
-    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{length}{lines}\r\n".encode("latin-1")
+    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{length}{lines}\r\n".encode()
 
 
 def exchange(port: int, requests: Iterable[bytes], source: str | None = None) -> list[Response]:
@@ -32,13 +34,24 @@ def exchange(port: int, requests: Iterable[bytes], source: str | None = None) ->
     the address that connects."""
     pending = iter(requests)
     responses: list[Response] = []
-    while batch := list(islice(pending, _BATCH)):
+    while batch := _next_batch(pending):
         while batch:
-            got = _exchange_batch(port, batch, source)
+            # a connection that Envoy resets may take responses with it that it has sent
+            got = _exchange_batch(port, batch, source) or _exchange_batch(port, batch[:1], source)
             assert got, f"no response to {batch[0]!r}"
             responses += got
             batch = batch[len(got) :]
     return responses
+
+
+def _next_batch(pending: Iterator[bytes]) -> list[bytes]:
+    """Return some requests. One that asks for another protocol is the last: the connection is not used after it."""
+    batch: list[bytes] = []
+    for each in islice(pending, _BATCH):
+        batch.append(each)
+        if b"\r\nUpgrade:" in each:
+            break
+    return batch
 
 
 def _exchange_batch(port: int, batch: Sequence[bytes], source: str | None) -> list[Response]:
@@ -59,8 +72,8 @@ def _exchange_batch(port: int, batch: Sequence[bytes], source: str | None) -> li
             while (found := _first(data, is_head=is_head)) is not None:
                 response, data = found
                 responses.append(response)
-                if len(responses) == len(batch):
-                    break
+                if len(responses) == len(batch) or response.status >= 400:
+                    return responses  # after a refusal, Envoy closes the connection, some of them a second later
                 is_head = batch[len(responses)].startswith(b"HEAD ")
         return responses
 
@@ -81,3 +94,24 @@ def _first(data: bytes, *, is_head: bool) -> tuple[Response, bytes] | None:
         low = name.lower()
         fields[low] = f"{fields[low]}, {value.strip()}" if low in fields else value.strip()
     return Response(int(first.split(" ")[1]), fields, rest[:size]), rest[size:]
+
+
+_ARM = re.compile(rb"\r\nx-strangler-arm: *(\w+)", re.IGNORECASE)
+_MANY = 500
+
+
+def arms(port: int, requests: Iterable[bytes]) -> list[str]:
+    """Return which arm responded to each request: as `exchange`, but five times as fast, for responses that have all
+    come from an upstream."""
+    pending = iter(requests)
+    found: list[str] = []
+    with socket.create_connection(("127.0.0.1", port), _PATIENCE_S) as connection:
+        while batch := list(islice(pending, _MANY)):
+            connection.sendall(b"".join(batch))
+            data = b""
+            while data.count(b"\r\n\r\n") < len(batch) or len(_ARM.findall(data)) < len(batch):
+                received = connection.recv(262_144)
+                assert received, "the connection has ended"
+                data += received
+            found += [arm.decode() for arm in _ARM.findall(data)]
+    return found

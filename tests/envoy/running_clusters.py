@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -120,10 +120,15 @@ def _entry(settings: Settings, route: RouteSettings | None, cluster: str, *, is_
         action["request_mirror_policies"] = route_mirrors(settings, route)
     name = "" if route is None else route.name
     return {
-        "match": {"prefix": "" if route is None else (route.match.prefix or route.match.path), "headers": headers},
+        "match": {"prefix": _prefix(route), "headers": headers},
         "metadata": {"filter_metadata": {"strangler": {"route": name, "reason": "percent" if name else "no_route"}}},
         "route": action,
     }
+
+
+def _prefix(route: RouteSettings | None) -> str:
+    """The prefix of a route up to its first name; none for all."""
+    return "" if route is None else (route.match.prefix or route.match.path or "").partition("{")[0]
 
 
 def resources_of(settings: Settings, place: EnvoyPlace) -> EnvoyResources:
@@ -151,12 +156,17 @@ async def validated(resources: EnvoyResources, folder: Path) -> str:
 
 
 @asynccontextmanager
-async def running(settings: Settings, folder: Path | None = None, concurrency: int = 1) -> AsyncIterator[RunningEnvoy]:
-    """An Envoy with these settings, once it serves."""
+async def running(
+    settings: Settings,
+    folder: Path | None = None,
+    concurrency: int = 1,
+    made: Callable[[Settings, EnvoyPlace], EnvoyResources] = resources_of,
+) -> AsyncIterator[RunningEnvoy]:
+    """An Envoy with these settings, once it serves. `made` renders them."""
     own = folder is None
     folder = folder or Path(tempfile.mkdtemp(prefix="envoy-"))
     place = place_in(folder)
-    resources = resources_of(settings, place)
+    resources = made(settings, place)
     records = Records()
     await records.serve(place.telemetry_socket)
     envoy = RunningEnvoy(folder, resources, records)

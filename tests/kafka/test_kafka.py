@@ -18,7 +18,7 @@ from strangler.core.settings import KafkaSettings
 from strangler.store.events import outbox
 from strangler.store.events.event import Kind, event
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store
 from tests.e2e.serving import Proxy, legacy
 from tests.e2e.shadowing import says, stage
@@ -36,7 +36,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     await store.call(lambda connection: outbox.register(connection, ["kafka"]))
     yield store
     await store.close()

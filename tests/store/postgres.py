@@ -5,11 +5,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 import psycopg
@@ -19,6 +20,9 @@ from tests.needs import require
 _NOBODY: Final = 65534
 USER: Final = "tests"
 START_S: Final = 60.0
+_NUMBERS: Final = count()
+
+_Server = TypeVar("_Server", bound="PostgresServer")
 
 
 class PostgresServer:
@@ -82,6 +86,13 @@ class PostgresServer:
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(self.url(database), autocommit=True)
 
+    def new_database(self) -> str:
+        """Make an empty database, and return its name."""
+        name = f"t{next(_NUMBERS)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return name
+
     @property
     def hba(self) -> Path:
         """The file that says who may connect, and how."""
@@ -92,17 +103,22 @@ class PostgresServer:
         _run(self.programs / "pg_ctl", "-D", self.folder / "data", "reload")
 
 
-@contextmanager
-def running_server(port: int = 0, *, is_durable: bool = False) -> Iterator[PostgresServer]:
+def running_server(port: int = 0, *, is_durable: bool = False) -> AbstractContextManager[PostgresServer]:
     """Start a server that nobody else sees. Skips the test where there is none.
 
     `port`: 0 for no TCP. `is_durable`: what is committed is on the disk.
     """
+    return running(lambda programs, folder: PostgresServer(programs, folder, port, is_durable=is_durable))
+
+
+@contextmanager
+def running(build: Callable[[Path, Path], _Server]) -> Iterator[_Server]:
+    """Start the server that `build` returns for the system's programs and a new folder."""
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), default=None)
     require("" if programs is not None else "PostgreSQL (Debian: postgresql)")
     assert programs is not None
     folder = Path(mkdtemp(prefix="postgres-", dir="/tmp"))  # one that another user may enter
-    server = PostgresServer(programs, folder, port, is_durable=is_durable)
+    server = build(programs, folder)
     try:
         if os.geteuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strangler.store import ledger_batches
-from strangler.store.connection import Connection
+from strangler.store.connection import Connection, make_tables
 from strangler.store.ledger_batches import (
     MAX_TAKEN,
     MAX_TAKEN_BYTES,
@@ -26,7 +26,7 @@ from strangler.store.sqlite import connect
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Connection:
-    return connect(tmp_path / "store.sqlite", ledger_batches.SCHEMA, None)
+    return connect(tmp_path / "store.sqlite", lambda made: make_tables(made, ledger_batches.SCHEMA))
 
 
 def test_a_batch_that_is_put_twice_is_there_once(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from strangler.core.ledger.counts import Counts
 from strangler.ledger.actions import fold, ignore, own
 from strangler.ledger.ledger_state import LedgerState
 from strangler.store import ledger_changes, stored_ledger
+from strangler.store.connection import make_tables
 from strangler.store.ledger_changes import (
     FORGET_EVERY,
     REMEMBERED,
@@ -28,7 +29,7 @@ class Leader:
     """A ledger that is saved as a leader does."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = connect(path, stored_ledger.SCHEMA + ledger_changes.SCHEMA, None)
+        self.connection = connect(path, lambda made: make_tables(made, stored_ledger.SCHEMA + ledger_changes.SCHEMA))
         self.state = LedgerState()
         self.saves = Saves()
 

@@ -1,40 +1,29 @@
-"""The requests to the leader: each is taken once or withdrawn, and a repeated batch adds nothing, on either engine."""
+"""The requests to the leader: each is taken once or withdrawn, on either engine."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from strangler.store import postgres as engine
-from strangler.store import requests, sqlite
+from strangler.store import requests
 from strangler.store.connection import Connection
-from strangler.store.requests import ask_leader, is_new_batch, respond, response_to, take_requests, withdraw
-from strangler.store.topics import SCHEMA as TOPICS
+from strangler.store.requests import ask_leader, respond, response_to, take_requests, withdraw
+from strangler.store.schema.server_tables import prepare_server
 from strangler.store.topics import topic_numbers
-from tests.store.postgres import server
+from tests.store.postgres import PostgresServer
 
 KINDS = ("counts", "commands")
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with server() as connection:
-        connection.execute(engine.tables_of(requests.SCHEMA + TOPICS).encode())
-        yield f"postgresql:///postgres?host={connection.info.host}&user=tests"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
-    if request.param == "sqlite":
-        with closing(sqlite.connect(tmp_path / "store", requests.SCHEMA + TOPICS, None)) as found:
-            yield found
-        return
-    with closing(engine.connect(request.getfixturevalue("address"), "tests")) as connected:
-        for table in ("requests", "request_batches", "responses", "topics"):
-            connected.execute(f"DELETE FROM {table}")
-        yield connected
+@pytest.fixture
+def address(postgres_server: PostgresServer) -> str:
+    """The URL of a database with our tables."""
+    url = postgres_server.url(postgres_server.new_database())
+    with engine.opened(url, "tests") as connection:
+        prepare_server(connection)
+    return url
 
 
 def test_requests_are_taken_once_in_the_order_of_their_ids(connection: Connection) -> None:
@@ -70,18 +59,6 @@ def test_only_what_is_urgent_is_announced(connection: Connection) -> None:
     assert topic_numbers(connection)["requests"] == 1
 
 
-def test_a_batch_is_new_once_and_numbers_begin_anew_with_each_run(connection: Connection) -> None:
-    def is_new(sender: str, run: str, number: int) -> bool:
-        return is_new_batch(connection, sender, run, number, 1.0)
-
-    assert is_new("a", "r1", 1)
-    assert not is_new("a", "r1", 1)
-    assert is_new("a", "r1", 2)
-    assert not is_new("a", "r1", 1)
-    assert is_new("b", "r1", 1)
-    assert is_new("a", "r0", 1)
-
-
 def test_a_request_is_withdrawn_or_taken(connection: Connection) -> None:
     ask_leader(connection, "a", "commands", "x", b"", 1.0)
     assert requests.waiting_names(connection, "a", "commands") == {"x"}
@@ -99,11 +76,9 @@ def test_a_request_is_withdrawn_or_taken(connection: Connection) -> None:
 def test_what_nobody_waits_for_is_forgotten(connection: Connection) -> None:
     respond(connection, "early", b"", 1.0)
     respond(connection, "late", b"", 5000.0)
-    is_new_batch(connection, "a", "r1", 1, 5000.0)
     requests.prune(connection, 6000.0)
     assert response_to(connection, "early") is None
     assert response_to(connection, "late") == b""
-    assert not is_new_batch(connection, "a", "r1", 1, 6000.0)
 
 
 def test_a_withdrawal_waits_for_a_leader_that_is_taking_the_request(address: str) -> None:

@@ -17,7 +17,7 @@ from strangler.store.location import StoreLocation
 from strangler.store.meta import read_meta, write_meta
 from strangler.store.postgres import PostgresConnection, connect, transaction, translated
 from strangler.store.schema import SCHEMA, prepare_file
-from strangler.store.schema.opening import writer
+from strangler.store.schema.opening import file_store, writer
 from strangler.store.schema.server_tables import prepare_server
 from strangler.store.schema.transfer import all_tables
 from strangler.store.schema_versions import VERSION, StoredVersion, read_version
@@ -62,7 +62,7 @@ def make_later(connection: Connection, version: int, min_compatible: int) -> Non
     connection.execute(f"PRAGMA user_version = {version}")
 
 
-def test_a_later_file_that_can_be_used_stays_as_it_is(path: Path) -> None:
+async def test_a_later_file_that_can_be_used_stays_as_it_is(path: Path) -> None:
     with opened(path) as connection:
         prepare_file(connection)
         make_later(connection, VERSION + 1, VERSION)
@@ -71,8 +71,12 @@ def test_a_later_file_that_can_be_used_stays_as_it_is(path: Path) -> None:
         assert read_version(connection) == StoredVersion(VERSION + 1, VERSION, "9.1.0")
         assert user_version(connection) == VERSION + 1
         assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rule_uses'").fetchone() is None
+    store = file_store(StoreLocation(path))
+    await store.call(lambda connection: write_meta(connection, "word", "of a node"))
+    await store.close()
     with reader(file_location(path.parent)) as found:
-        assert read_meta(found, "word") is None
+        assert read_meta(found, "word") == "of a node"
+        assert found.execute("SELECT 1 FROM sqlite_master WHERE name = 'rule_uses'").fetchone() is None
 
 
 def test_a_file_that_cannot_be_used_is_left_alone_and_the_message_says_what_can(path: Path) -> None:
@@ -91,12 +95,9 @@ def test_a_file_that_cannot_be_used_is_left_alone_and_the_message_says_what_can(
 
 
 @pytest.fixture
-def url(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> str:
+def url(postgres_server: PostgresServer) -> str:
     """The URL of an empty database."""
-    name = f"t{abs(hash(request.node.nodeid))}"
-    with postgres_server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return postgres_server.url(name)
+    return postgres_server.url(postgres_server.new_database())
 
 
 @pytest.fixture

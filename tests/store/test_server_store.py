@@ -15,17 +15,17 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from strangler.store.batches import begin_batch, last_batch
 from strangler.store.call_thread import MAX_WAITING
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.evidence.reading import NoEvidenceError, ask
 from strangler.store.location import StoreLocation
 from strangler.store.meta import read_meta, write_meta
+from strangler.store.numbered_batches import is_new_batch
 from strangler.store.schema.opening import open_store
 from strangler.store.store import PATIENCE_S, InDoubtError, Store, StoreError
-from tests.store.cutting import cutting
 from tests.store.postgres import PostgresServer, running_server
+from tests.store.store_proxy import store_proxy
 
 SOON_S = 30.0
 """Beyond which something must hang: a machine that is busy is no failure."""
@@ -43,12 +43,9 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def database(server: PostgresServer, request: pytest.FixtureRequest) -> str:
+def database(server: PostgresServer) -> str:
     """The name of an empty database."""
-    name = f"t{abs(hash(request.node.nodeid))}"
-    with server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return name
+    return server.new_database()
 
 
 @pytest.fixture
@@ -255,18 +252,18 @@ async def test_a_batch_whose_commit_was_lost_is_written_once(
     server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
     def write(connection: Connection) -> bool:
-        is_due = begin_batch(connection, "a", 1)
+        is_due = is_new_batch(connection, "a", "run", 1, 0.0)
         if is_due:
             connection.execute("INSERT INTO baselines VALUES ('orders', '', 1)")
         return is_due
 
-    async with cutting(server.port) as proxy:
+    with store_proxy(server.port) as proxy:
         store = at(f"postgresql://tests@127.0.0.1:{proxy.port}/{database}", tmp_path)
         await say(store, "first")
-        proxy.is_armed = True
+        proxy.lose(1)
         with pytest.raises(InDoubtError, match="may have been stored or not"):
             await store.call(write)
-        assert proxy.cuts == 1
+        assert proxy.lost == 1
         async with asyncio.timeout(SOON_S):
             while True:
                 with suppress(StoreError):
@@ -275,13 +272,16 @@ async def test_a_batch_whose_commit_was_lost_is_written_once(
                 await asyncio.sleep(0.05)
         rows = await store.read(lambda connection: connection.execute("SELECT pairs FROM baselines").fetchall())
         assert rows == [(1,)]
-        assert await store.read(lambda connection: last_batch(connection, "a")) == 1
+        numbers = await store.read(
+            lambda connection: connection.execute("SELECT sender, number FROM batches").fetchall()
+        )
+        assert numbers == [("a", 1)]
         await store.close()
 
 
 async def test_batches_of_nodes_are_numbered_apart(store: Store) -> None:
     async def begin(node: str, number: int) -> bool:
-        return await store.call(lambda connection: begin_batch(connection, node, number))
+        return await store.call(lambda connection: is_new_batch(connection, node, "run", number, 0.0))
 
     steps = [("a", 1, True), ("b", 1, True), ("a", 2, True), ("a", 2, False), ("a", 1, False)]
     for node, number, is_due in steps:

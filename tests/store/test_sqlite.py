@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from strangler.store.connection import Connection
+from strangler.store.connection import Connection, make_tables
 from strangler.store.errors import CorruptError, DatabaseError
 from strangler.store.meta import SCHEMA as META_SCHEMA
 from strangler.store.meta import read_meta, write_meta
 from strangler.store.sqlite import connect, empty_log, look_over, open_to_read, open_to_write, transaction, translated
 
 
+def make_meta(connection: Connection) -> None:
+    make_tables(connection, META_SCHEMA)
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Connection]:
-    with closing(connect(tmp_path / "strangler.db", META_SCHEMA, upgrade=None)) as connection:
+    with closing(connect(tmp_path / "strangler.db", make_meta)) as connection:
         yield connection
 
 
@@ -55,17 +59,10 @@ def test_a_whole_database_passes(database: Connection, is_thorough: bool) -> Non
     look_over(database, is_thorough=is_thorough)
 
 
-def test_an_upgrade_runs_before_the_tables_are_made(tmp_path: Path) -> None:
-    with closing(
-        connect(tmp_path / "new.db", META_SCHEMA, lambda connection: connection.execute(META_SCHEMA))
-    ) as connection:
-        assert read_meta(connection, "run") is None
-
-
 def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
     (tmp_path / "strangler.db").write_bytes(b"this is no database\n" * 1000)
     with pytest.raises(CorruptError):
-        connect(tmp_path / "strangler.db", META_SCHEMA, upgrade=None)
+        connect(tmp_path / "strangler.db", make_meta)
 
 
 def test_an_error_of_the_engine_is_ours_where_the_connection_was_opened(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from strangler.store import file_store as stores
 from strangler.store.connection import Connection
 from strangler.store.evidence.reading import CorruptEvidenceError, ask
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store, StoreError
 from strangler.store.stored_metrics import Batch, Row, load_metrics, save_metrics
 
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
-    store = FileStore(path, SCHEMA)
+    store = FileStore(path, prepare_file)
     yield store
     await store.close()
 
@@ -43,7 +43,7 @@ async def load(store: Store, run: str = "run") -> list[Row]:
 
 async def test_what_is_saved_is_there_for_the_next_control(store: Store, path: Path) -> None:
     await save(store, ROWS)
-    other = FileStore(path, SCHEMA)
+    other = FileStore(path, prepare_file)
     assert sorted(await load(other), key=lambda row: row.instance) == sorted(ROWS, key=lambda row: row.instance)
     await other.close()
 
@@ -90,13 +90,13 @@ WAYS = [no_database, a_page_of_zeros, cut_short]
 async def test_a_corrupt_file_is_left_alone_until_it_is_moved_away(
     path: Path, break_it: Callable[[Path], None]
 ) -> None:
-    first = FileStore(path, SCHEMA)
+    first = FileStore(path, prepare_file)
     await save(first, [Row(f"worker-{number}", KEY, (1.0,)) for number in range(2000)])
     await first.close()
     break_it(path)
     content = path.read_bytes()
 
-    store = FileStore(path, SCHEMA)
+    store = FileStore(path, prepare_file)
     for _ in range(3):
         with pytest.raises(StoreError, match="is corrupt"):
             await save(store, ROWS)
@@ -114,7 +114,7 @@ async def test_a_corrupt_file_is_left_alone_until_it_is_moved_away(
 
 async def test_another_file_in_the_place_of_a_corrupt_one_is_taken(store: Store, path: Path) -> None:
     good = path.with_name("good.db")
-    saved = FileStore(good, SCHEMA)
+    saved = FileStore(good, prepare_file)
     await save(saved, ROWS)
     await saved.close()
     no_database(path)
@@ -163,7 +163,7 @@ async def test_a_file_that_is_moved_away_in_use_is_followed_by_a_new_one(store: 
         file.rename(file.with_name(f"old-{file.name}"))
     assert not await save(store, ROWS[:1])
     assert len(await load(store)) == 1
-    moved = FileStore(path.with_name(f"old-{path.name}"), SCHEMA)
+    moved = FileStore(path.with_name(f"old-{path.name}"), prepare_file)
     assert len(await load(moved)) == 2
     await moved.close()
 

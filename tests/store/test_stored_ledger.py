@@ -1,8 +1,5 @@
 """The ledger in the store: what is loaded equals what was saved, whatever happened between."""
 
-import json
-import sqlite3
-from contextlib import closing
 from dataclasses import replace as replaced
 from pathlib import Path
 
@@ -14,9 +11,9 @@ from strangler.ledger.actions import apply_import, fold, ignore, own
 from strangler.ledger.ledger_state import MAX_HOURS, LedgerState
 from strangler.state.files import STORE
 from strangler.store import stored_ledger
+from strangler.store.connection import Connection
 from strangler.store.evidence.access import file_location
 from strangler.store.evidence.reading import reader
-from strangler.store.sqlite import connect, transaction
 from tests import factories as f
 from tests.ledger.ledgers import DAY, NOW, QUIET, called, sum_of
 
@@ -24,8 +21,8 @@ from tests.ledger.ledgers import DAY, NOW, QUIET, called, sum_of
 class Kept:
     """A ledger and its store."""
 
-    def __init__(self, path: Path) -> None:
-        self.connection = connect(path, stored_ledger.SCHEMA, None)
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.state = LedgerState()
 
     def save(self, *, fails: bool = False) -> None:
@@ -33,9 +30,7 @@ class Kept:
         if fails:
             stored_ledger.put_back(self.state, unsaved)
             return
-        with transaction(self.connection):
-            is_whole = stored_ledger.save(self.connection, unsaved)
-        if is_whole:
+        if stored_ledger.save(self.connection, unsaved):
             stored_ledger.confirm(self.state, unsaved)
         else:
             stored_ledger.put_back(self.state, unsaved)
@@ -53,8 +48,8 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "store.sqlite")
+def kept(connection: Connection) -> Kept:
+    return Kept(connection)
 
 
 def fill(state: LedgerState) -> None:
@@ -179,9 +174,9 @@ def test_content_that_cannot_be_read_is_left_out_and_the_rest_lives(
     fill(kept.state)
     called(kept.state, "GET /b")
     kept.save()
-    kept.connection.execute("UPDATE ledger_rows SET content = x'ff00' WHERE endpoint = 'GET /b'")
+    kept.connection.execute("UPDATE ledger_rows SET content = ? WHERE endpoint = 'GET /b'", (b"\xff\x00",))
     kept.connection.execute("UPDATE ledger_past SET content = '{}}' WHERE endpoint = 'POST /orders'")
-    kept.connection.execute("UPDATE ledger_meta SET content = ? WHERE name = 'tree'", (json.dumps({"root": 7}),))
+    kept.connection.execute("UPDATE ledger_meta SET content = ? WHERE name = 'tree'", (b'{"root":7}',))
     kept.state = kept.load()
     assert sorted(kept.state.rows.rows) == ["GET /orders/{}", "GET /wp-login.php", "POST /orders"]
     assert kept.state.rows.rows["POST /orders"].last_seen == NOW
@@ -210,17 +205,15 @@ def test_names_of_routes_come_from_the_settings_alone(kept: Kept) -> None:
     assert sorted(loaded.rows.rows) == ["GET /a/blue/b", "GET /a/{}/b"]
 
 
-def test_calls_by_hour_are_kept_but_for_those_beside_legacy_and_bounded() -> None:
+def test_calls_by_hour_are_kept_but_for_those_beside_legacy_and_bounded(connection: Connection) -> None:
     state = LedgerState()
     state.adopt(f.settings([replaced(f.route("chat", prefix="/chat"), is_passthrough=True)]), NOW)
     called(state, "GET /orders/7", NOW, calls=3)
     called(state, "GET /orders/7", NOW, arm="candidate", calls=2)
     called(state, "GET /chat/7", NOW, arm="candidate", calls=50, route="chat")
     assert state.hours == {hour_of(NOW): (3, 2)}
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(stored_ledger.SCHEMA)
-        assert stored_ledger.save(connection, stored_ledger.collect_unsaved(state))
-        assert stored_ledger.load(connection).hours == {hour_of(NOW): (3, 2)}
+    assert stored_ledger.save(connection, stored_ledger.collect_unsaved(state))
+    assert stored_ledger.load(connection).hours == {hour_of(NOW): (3, 2)}
     for back in range(2 * MAX_HOURS):
         called(state, "GET /orders/7", NOW - 3600 * back)
     assert len(state.hours) == MAX_HOURS

@@ -47,17 +47,9 @@ routes: []
 
 
 @pytest.fixture
-def new_url(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Callable[[], str]:
+def new_url(postgres_server: PostgresServer) -> Callable[[], str]:
     """Makes empty databases."""
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"t{abs(hash(request.node.nodeid))}_{len(made)}")
-        with postgres_server.connect() as connection:
-            connection.execute(f"CREATE DATABASE {made[-1]}".encode())
-        return postgres_server.url(made[-1])
-
-    return make
+    return lambda: postgres_server.url(postgres_server.new_database())
 
 
 class Node:

@@ -25,7 +25,7 @@ from strangler.store.topics import Topic, listen, topic_numbers
 
 READ_EVERY_S: Final = 0.5
 MAX_READ_S: Final = 2.0
-"""How long a reading may take before its connection is cut."""
+"""How long a reading may take before its connection is closed."""
 RETRY_S: Final = 1.0
 
 log = structlog.get_logger()
@@ -90,11 +90,7 @@ class FeedReader:
         now = time.monotonic()
         is_due = now - self._reported >= REPORT_EVERY_S
         report = self._nodes.report() if is_due else None
-        reading = asyncio.get_running_loop().run_in_executor(self._thread, self._read_in_thread, report)
-        done, _ = await asyncio.wait({reading}, timeout=MAX_READ_S)
-        if not done:
-            self._own.cut()
-        found = await reading
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, self._read_in_thread, report)
         self._reported = now if is_due else self._reported
         return found
 

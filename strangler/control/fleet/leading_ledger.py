@@ -18,12 +18,11 @@ from strangler.control.fleet.leadership import Leadership
 from strangler.control.fleet.ledger_requests import KIND, LATE_S, LedgerOrder, LedgerResponse
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.ledger_counting import HeldBatches, counting_steps
-from strangler.control.ledger_home import apply_change
 from strangler.control.sole_ledger import SAVE_SLOW_EVERY_S, Housekeeping
 from strangler.core.ledger_settings import LedgerSettings
 from strangler.ipc.messages import LedgerBatch
 from strangler.ledger import actions
-from strangler.ledger.actions import LedgerError
+from strangler.ledger.actions import LedgerError, apply_change
 from strangler.ledger.ledger_state import LedgerState
 from strangler.ledger.steps import with_pauses
 from strangler.store import ledger_batches, requests, stored_ledger

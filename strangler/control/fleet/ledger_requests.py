@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from strangler.control.fleet.store_clock import StoreClock
-from strangler.control.ledger_home import NO_LEDGER, LedgerAwayError, LedgerOffError, RowChange
+from strangler.control.ledger_home import NO_LEDGER, LedgerAwayError, LedgerOffError
 from strangler.core.documents import LedgerImportedDocument, LedgerImportRequest
-from strangler.ledger.actions import LedgerError
+from strangler.ledger.actions import LedgerError, RowChange
 from strangler.store import requests
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError

@@ -21,14 +21,15 @@ class OwnConnection:
     def get(self, limit_s: float) -> PostgresConnection:
         """Return the connection, whose server may take so long altogether until the next call. Raises DatabaseError if
         it cannot be opened."""
-        connection = self._connection or self._open()
+        connection = self._connection or self._open(limit_s)
         connection.limit(limit_s)
         return connection
 
-    def _open(self) -> PostgresConnection:
+    def _open(self, limit_s: float) -> PostgresConnection:
         connection = connect(self._url, self._name)
         try:
             self._line = socket.socket(fileno=os.dup(connection.raw.fileno()))
+            connection.limit(limit_s)
             self._prepare(connection)
         except BaseException:
             self._forget_line()

@@ -16,11 +16,12 @@ from strangler.control.fleet.leading_ledger import LeadingLedger, OutdatedError
 from strangler.control.fleet.ledger_requests import CHANGE_WAIT_S, IMPORT_WAIT_S, LedgerOrder, LedgerRequests
 from strangler.control.fleet.store_clock import StoreClock
 from strangler.control.ledger_counting import HeldBatches
-from strangler.control.ledger_home import LedgerSender, RowChange
+from strangler.control.ledger_home import LedgerSender
 from strangler.core.documents import LedgerImportedDocument, LedgerImportRequest
 from strangler.core.ledger.states import SHORT_GAP_S
 from strangler.core.settings import Settings
 from strangler.ipc.messages import LedgerBatch
+from strangler.ledger.actions import RowChange
 from strangler.ledger.ledger_state import LedgerState
 from strangler.store.errors import DatabaseError
 from strangler.store.ledger_batches import MAX_TAKEN_BYTES, WatchedSpan
@@ -113,12 +114,12 @@ class SharedLedger:
         self._following.hurry()
 
     async def step(self) -> None:
-        """Do what is due each second. It is not cut short: a transaction is committed, or not, but never in doubt."""
-        self._stepping = asyncio.ensure_future(self._step())
-        await asyncio.shield(self._stepping)
+        """Do what is due each second."""
+        await self.save()
 
     async def save(self, *, is_last: bool = False) -> None:
-        """Store what has changed, and acknowledge the batches in it."""
+        """Store what has changed, and acknowledge the batches in it. It is not cut short: a transaction is committed,
+        or not, but never in doubt."""
         self._stepping = asyncio.ensure_future(self._step(is_last=is_last))
         await asyncio.shield(self._stepping)
 

@@ -1,12 +1,13 @@
 """The decisions about mirrored requests, and their counts."""
 
 from collections.abc import Callable
+from random import random
 from typing import Protocol
 
+from strangler.clock import unix_now
+from strangler.control.own_metrics import OwnMetrics
 from strangler.control.receiver.kept_body import BodyBudget
-from strangler.control.receiver.senders import Sender
-from strangler.core.http.headers import ForwardedFields
-from strangler.core.routing.received import COMPARED, Uncompared
+from strangler.core.routing.received import COMPARED, Uncompared, received_route, sampled_route
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
 from strangler.http1.request import Request
@@ -32,27 +33,23 @@ class Receiving:
         snapshot: Snapshot,
         comparisons: Comparisons,
         kill_switch: Callable[[], KillSwitchState],
-        sender: Sender,
+        own: OwnMetrics,
     ) -> None:
         self.snapshot = snapshot
         self.budget = BodyBudget()
         self._comparisons = comparisons
         self._kill_switch = kill_switch
-        self._sender = sender
-
-    def restore(self, request: Request) -> bool:
-        """Undo what the sender has done to Host, before a route is looked up. Return whether it did something."""
-        return self._sender.restore(request)
+        self._own = own
 
     def route_of(self, request: Request) -> Route | Uncompared:
         """Return the route by which the request is compared, or why it is not."""
-        return self._sender.route_of(self.snapshot, request, self._kill_switch())
+        switch = self._kill_switch()
+        return received_route(self.snapshot, request, random, switch.on, unix_now, frozenset(switch.routes))
 
-    def captured(
-        self, request: Request, forwarded: ForwardedFields, route: str, at: float, body: bytes, *, has_other_host: bool
-    ) -> Captured:
-        """Return the request as a worker would forward it."""
-        return self._sender.captured(request, forwarded, route, at, body, has_other_host=has_other_host)
+    def route_named(self, request: Request, name: str) -> Route | Uncompared:
+        """Return the route of that name, for a request that our own Envoy has sampled; or why it is not compared."""
+        switch = self._kill_switch()
+        return sampled_route(self.snapshot, request, name, switch.on, unix_now, frozenset(switch.routes))
 
     def take(self, captured: Captured) -> bool:
         """Have a request compared. Return False if it is dropped."""
@@ -60,7 +57,7 @@ class Receiving:
 
     def count(self, result: str) -> None:
         """Count what became of a request."""
-        self._sender.count(result)
+        self._own.counter(RECEIVED, result).inc()
 
     def count_dropped(self, route: str, reason: str) -> None:
         """Count a request that is dropped for what it is."""

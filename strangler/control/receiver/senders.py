@@ -1,76 +1,74 @@
-"""Those that mirror requests to us: proxies of others, which know nothing of routes, and the Envoy of this node."""
+"""The senders of mirrored requests: what they add to a request, and how the route is found."""
 
 from collections.abc import Callable
-from random import random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from strangler.clock import unix_now
-from strangler.control.receiver.mirrored import captured, captured_by_envoy, restore_host
-from strangler.core.http.headers import ForwardedFields
-from strangler.core.routing.received import Uncompared, mirrored_route, received_route
+from strangler.control.receiver.mirrored import captured, restore_host
+from strangler.control.receiver.receiving import Receiving
+from strangler.control.receiver.sampled import arm_of, captured_by_envoy, route_name
+from strangler.core.routing.received import Uncompared
 from strangler.core.routing.route import Route
-from strangler.core.routing.snapshot import Snapshot
+from strangler.http1.client_connection import ClientConnection
 from strangler.http1.request import Request
 from strangler.ipc.messages import Captured
-from strangler.state.kill_switch import KillSwitchState
 
-CountResult = Callable[[str], object]
-"""Counts what became of a request."""
+
+class Found(NamedTuple):
+    """A request to compare. `capture` returns it, with its body, as comparisons use it."""
+
+    route: Route
+    capture: Callable[[bytes], Captured]
 
 
 class Sender(Protocol):
-    """How the requests of one kind of sender are read."""
+    """The sender of mirrored requests at one socket."""
 
-    def restore(self, request: Request) -> bool:
-        """Undo what the sender has done to Host. Return whether it did something."""
+    ends_upgrades: bool
+    """Whether a connection ends with a request for an upgrade: what follows it would be no HTTP."""
 
-    def route_of(self, snapshot: Snapshot, request: Request, switch: KillSwitchState) -> Route | Uncompared:
-        """Return the route by which a request is compared, or why it is not."""
-
-    def captured(
-        self, request: Request, forwarded: ForwardedFields, route: str, at: float, body: bytes, *, has_other_host: bool
-    ) -> Captured:
-        """Return the request as a worker would forward it."""
-
-    def count(self, result: str) -> None:
-        """Count what became of a request."""
+    def find(self, client: ClientConnection, request: Request, at: float) -> Found | Uncompared: ...
 
 
 class OtherProxies:
-    """Proxies that mirror to `receiver.listen`. Their requests are planned here, and sampled by `shadow.percent`."""
+    """Any proxies that mirror: the route is looked up, and `shadow.percent` is applied."""
 
-    def __init__(self, count: CountResult) -> None:
-        self._count = count
+    ends_upgrades = False
 
-    def restore(self, request: Request) -> bool:
-        return restore_host(request)
+    def __init__(self, receiving: Receiving) -> None:
+        self._receiving = receiving
 
-    def route_of(self, snapshot: Snapshot, request: Request, switch: KillSwitchState) -> Route | Uncompared:
-        return received_route(snapshot, request, random, switch.on, unix_now, frozenset(switch.routes))
-
-    def captured(
-        self, request: Request, forwarded: ForwardedFields, route: str, at: float, body: bytes, *, has_other_host: bool
-    ) -> Captured:
-        return captured(request, forwarded, route, at, body, has_other_host=has_other_host)
-
-    def count(self, result: str) -> None:
-        self._count(result)
+    def find(self, client: ClientConnection, request: Request, at: float) -> Found | Uncompared:
+        """Return a request as it is compared, or why it is not."""
+        has_other_host = restore_host(request)
+        if request.request_headers.has_upgrade:
+            return Uncompared.UNSAFE
+        route = self._receiving.route_of(request)
+        if isinstance(route, Uncompared):
+            return route
+        name = route.name
+        return Found(
+            route, lambda body: captured(request, client.forwarded, name, at, body, has_other_host=has_other_host)
+        )
 
 
 class OwnEnvoy:
-    """The Envoy of this node, which has planned and sampled its requests, and names the route and the arm of each. They
-    count as shadows alone: `strangler_received_total` is of what others send."""
+    """The Envoy that serves in place of workers: it names the route and the arm, and has sampled what it sends."""
 
-    def restore(self, request: Request) -> bool:
-        return False
+    ends_upgrades = True
 
-    def route_of(self, snapshot: Snapshot, request: Request, switch: KillSwitchState) -> Route | Uncompared:
-        return mirrored_route(snapshot, request, switch.on, frozenset(switch.routes))
+    def __init__(self, receiving: Receiving) -> None:
+        self._receiving = receiving
 
-    def captured(
-        self, request: Request, forwarded: ForwardedFields, route: str, at: float, body: bytes, *, has_other_host: bool
-    ) -> Captured:
-        return captured_by_envoy(request, route, at, body)
-
-    def count(self, result: str) -> None:
-        pass
+    def find(self, client: ClientConnection, request: Request, at: float) -> Found | Uncompared:
+        """Return a request as it is compared, or why it is not."""
+        if request.request_headers.has_upgrade:
+            return Uncompared.UNSAFE
+        if b"expect" in request.fields:  # its body comes only on request
+            return Uncompared.DROPPED
+        route, arm = self._receiving.route_named(request, route_name(request)), arm_of(request)
+        if isinstance(route, Uncompared):
+            return route
+        if arm is None:
+            return Uncompared.UNMATCHED
+        name, trusted = route.name, client.server.trusted
+        return Found(route, lambda body: captured_by_envoy(request, name, arm, at, body, trusted))

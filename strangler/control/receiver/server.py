@@ -12,6 +12,7 @@ import structlog
 
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.receiver.receiving import Receiving
+from strangler.control.receiver.senders import OtherProxies, OwnEnvoy, Sender
 from strangler.control.receiver.serving import serve
 from strangler.control.reload import InForce
 from strangler.core.http.addresses import peer_address
@@ -37,6 +38,12 @@ IDLE_TICKS: Final = 5
 LAST_S: Final = 1.5
 """The time that connections have to end at the end of control."""
 
+ADDED_BYTES: Final = 4096
+"""How much longer than a client's the head of a request may be that our own Envoy mirrors."""
+
+_OTHERS: Final = ""
+_OWN: Final = "mirrors"
+
 log = structlog.get_logger()
 
 
@@ -44,32 +51,25 @@ class ReceiverServer:
     """Owns the connections of mirroring proxies. Call `start` once, and `close` at the end."""
 
     def __init__(self, settings: Settings, receiving: Receiving, own: OwnMetrics) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._receiving = receiving
         self._own = own
-        self._server = ServerState(
-            loop,
-            _limits(settings),
-            Request,
-            lambda client: serve(client, receiving),
-            TrustedProxies(settings.trusted_proxies),
-            self._crashed,
-            self._count_refused,
-        )
+        self._of_others = self._state(OtherProxies(receiving), settings, _limits(settings))
+        self._of_own = self._state(OwnEnvoy(receiving), settings, _limits_of_own(settings))
+        self._servers = (self._of_others, self._of_own)
         page = unnamed_file(empty_page())
         self._counts = ConnectionCounts(page)
         os.close(page)
-        self._acceptor = Acceptor(loop, 0, self._counts, lambda: len(self._server.connections), self._connect)
+        self._acceptor = Acceptor(self._loop, 0, self._counts, self._connections, self._connect)
         self._wanted: InForce | None = None
         self._has_changed = asyncio.Event()
 
-    def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept from now on."""
-        allowed, wanted = raise_file_limit(), self._server.limits.connections
-        if allowed < wanted + OTHER_FILES:
-            way_out = "raise `ulimit -n`, or lower the limit"
-            log.warning("receiver.few_files", allowed=allowed, connections=wanted, way_out=way_out)
-        self._acceptor.start([(listener, "") for listener in sockets])
+    def start(self, sockets: Sequence[socket.socket], mirrors: socket.socket | None = None) -> None:
+        """Accept from now on. `mirrors`: where our own Envoy sends what it has sampled; None: there is none."""
+        if sockets:
+            self._look_at_file_limit()
+        listeners = [(listener, _OTHERS) for listener in sockets]
+        self._acceptor.start(listeners if mirrors is None else [*listeners, (mirrors, _OWN)])
 
     def adopt(self, in_force: InForce) -> None:
         """Have these settings followed, by `run`."""
@@ -84,17 +84,19 @@ class ReceiverServer:
 
     async def close(self, *, is_last: bool) -> None:
         """Accept no more, and let requests under way end. `is_last`: nobody else will accept at the sockets."""
-        self._server.drain()
+        for server in self._servers:
+            server.drain()
         if is_last:
             await self._acceptor.finish()
         else:
             self._acceptor.stop()
         await self._acceptor.settle()
-        until = self._server.loop.time() + LAST_S
-        while self._server.connections and self._server.loop.time() < until:
-            self._server.sweep_all(self._server.loop.time())
+        until = self._loop.time() + LAST_S
+        while self._connections() and self._loop.time() < until:
+            self._sweep_all()
             await asyncio.sleep(TICK_S)
-        self._server.abort()
+        for server in self._servers:
+            server.abort()
         await asyncio.sleep(0)
         self._counts.close()
 
@@ -103,10 +105,14 @@ class ReceiverServer:
         while True:
             await asyncio.sleep(TICK_S)
             ticks += 1
-            now = self._server.loop.time()
-            self._server.sweep_active(now)
+            for server in self._servers:
+                server.sweep_active(self._loop.time())
             if ticks % IDLE_TICKS == 0:
-                self._server.sweep_all(now)
+                self._sweep_all()
+
+    def _sweep_all(self) -> None:
+        for server in self._servers:
+            server.sweep_all(self._loop.time())
 
     async def _follow(self) -> None:
         """Adopt new settings. A thread prepares them: 10,000 routes take half a second."""
@@ -117,13 +123,35 @@ class ReceiverServer:
                 continue
             settings, generation = self._wanted.settings, self._wanted.generation
             self._receiving.snapshot = await asyncio.to_thread(Snapshot, settings, generation)
-            self._server.limits = _limits(settings)
-            self._server.trusted = TrustedProxies(settings.trusted_proxies)
+            self._of_others.limits, self._of_own.limits = _limits(settings), _limits_of_own(settings)
+            for server in self._servers:
+                server.trusted = TrustedProxies(settings.trusted_proxies)
+
+    def _state(self, sender: Sender, settings: Settings, limits: LimitSettings) -> ServerState:
+        return ServerState(
+            self._loop,
+            limits,
+            Request,
+            lambda client: serve(client, self._receiving, sender),
+            TrustedProxies(settings.trusted_proxies),
+            self._crashed,
+            self._count_refused,
+        )
+
+    def _connections(self) -> int:
+        return sum(len(server.connections) for server in self._servers)
+
+    def _look_at_file_limit(self) -> None:
+        allowed, wanted = raise_file_limit(), self._of_others.limits.connections
+        if allowed < wanted + OTHER_FILES:
+            way_out = "raise `ulimit -n`, or lower the limit"
+            log.warning("receiver.few_files", allowed=allowed, connections=wanted, way_out=way_out)
 
     def _connect(self, accepted: Accepted, address: str) -> Beginning:
-        client = ClientConnection(self._server, None, peer_address(accepted.peer))
+        server = self._of_own if address == _OWN else self._of_others
+        client = ClientConnection(server, None, peer_address(accepted.peer))
         protocol = cast(asyncio.Protocol, client)
-        return cast(Beginning, self._server.loop.connect_accepted_socket(lambda: protocol, accepted.bare()))
+        return cast(Beginning, self._loop.connect_accepted_socket(lambda: protocol, accepted.bare()))
 
     def _count_refused(self, reason: str) -> None:
         self._own.counter("strangler_refused_total", reason).inc()
@@ -136,3 +164,9 @@ class ReceiverServer:
 def _limits(settings: Settings) -> LimitSettings:
     """Return the limits. A body may have any length: what is too large to be compared is thrown away."""
     return replace(settings.limits, request_body_bytes=None)
+
+
+def _limits_of_own(settings: Settings) -> LimitSettings:
+    """Return the limits of our own Envoy. It has kept clients to theirs, and adds fields to what they send."""
+    limits = _limits(settings)
+    return replace(limits, header_bytes=limits.header_bytes + ADDED_BYTES)

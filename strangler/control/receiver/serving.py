@@ -10,11 +10,11 @@ from math import inf
 from strangler.clock import now, unix_now
 from strangler.control.receiver.kept_body import KeptBody
 from strangler.control.receiver.receiving import Receiving
+from strangler.control.receiver.senders import Found, Sender
 from strangler.core.fault import Fault
 from strangler.core.http import problem
 from strangler.core.http.problem import Problem, problem_of, render
 from strangler.core.routing.received import COMPARED, Uncompared
-from strangler.core.routing.route import Route
 from strangler.http1.client_connection import ClientConnection
 from strangler.http1.http_date import http_date
 from strangler.http1.request import Request
@@ -31,7 +31,7 @@ _NOT_MALFORMED = {
 """The requests that a worker refuses and a receiver only drops: the mirroring proxy has nothing to learn from it."""
 
 
-async def serve(client: ClientConnection, receiving: Receiving) -> None:
+async def serve(client: ClientConnection, receiving: Receiving, sender: Sender) -> None:
     """Serve one connection until one side is done."""
     while (request := await client.next_request()) is not None:
         refusal = request.refusal
@@ -40,21 +40,21 @@ async def serve(client: ClientConnection, receiving: Receiving) -> None:
         if refusal is not None:
             _refuse(client, request, refusal, receiving)
         else:
-            await _receive(client, request, receiving)
+            await _receive(client, request, receiving, sender)
 
 
-async def _receive(client: ClientConnection, request: Request, receiving: Receiving) -> None:
-    at, has_other_host = unix_now(), receiving.restore(request)
-    found = Uncompared.UNSAFE if request.request_headers.has_upgrade else receiving.route_of(request)
+async def _receive(client: ClientConnection, request: Request, receiving: Receiving, sender: Sender) -> None:
+    found = sender.find(client, request, unix_now())
     kept = _keep(request, found, receiving)
     is_unsent = _awaits_100(request)
-    keep = request.request_headers.keep_alive and not is_unsent and not client.server.is_draining
+    is_last = is_unsent or (sender.ends_upgrades and request.request_headers.has_upgrade)
+    keep = request.request_headers.keep_alive and not is_last and not client.server.is_draining
     client.begin_response(_no_content(request, keep=keep), None, chunked=False)
     if not is_unsent:
         await _read_body(client, request)
     is_whole = _is_whole(request)
-    if isinstance(found, Route) and is_whole:
-        result = _offer(client, request, found, kept, at, has_other_host, receiving)
+    if isinstance(found, Found) and is_whole:
+        result = _offer(found, kept, receiving)
     else:
         kept.release()
         result = found if isinstance(found, Uncompared) else Uncompared.DROPPED
@@ -62,9 +62,9 @@ async def _receive(client: ClientConnection, request: Request, receiving: Receiv
     client.end_request(keep=keep and is_whole and request.fault is None)
 
 
-def _keep(request: Request, found: Route | Uncompared, receiving: Receiving) -> KeptBody:
+def _keep(request: Request, found: Found | Uncompared, receiving: Receiving) -> KeptBody:
     """Have the body kept as far as a comparison needs it, and everything that comes read."""
-    shadow = None if isinstance(found, Uncompared) else found.settings.shadow
+    shadow = None if isinstance(found, Uncompared) else found.route.settings.shadow
     kept = KeptBody(receiving.budget, 0 if shadow is None else shadow.max_body_bytes)
     if request.body is not None:
         request.body.release()
@@ -89,21 +89,12 @@ def _is_whole(request: Request) -> bool:
     return request.body is None or request.body.is_finished
 
 
-def _offer(
-    client: ClientConnection,
-    request: Request,
-    route: Route,
-    kept: KeptBody,
-    at: float,
-    has_other_host: bool,
-    receiving: Receiving,
-) -> str:
+def _offer(found: Found, kept: KeptBody, receiving: Receiving) -> str:
     """Hand a request over to be compared. Return what became of it, as the metric counts it."""
     if kept.why_lost is not None:
-        receiving.count_dropped(route.name, kept.why_lost)
+        receiving.count_dropped(found.route.name, kept.why_lost)
         return Uncompared.DROPPED
-    made = receiving.captured(request, client.forwarded, route.name, at, kept.take(), has_other_host=has_other_host)
-    return COMPARED if receiving.take(made) else Uncompared.DROPPED
+    return COMPARED if receiving.take(found.capture(kept.take())) else Uncompared.DROPPED
 
 
 def _refuse(client: ClientConnection, request: Request, refusal: Problem, receiving: Receiving) -> None:

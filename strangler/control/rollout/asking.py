@@ -14,7 +14,8 @@ from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.requested import COUNTS, MAX_PAIRS, CountedStep, CountsRequest
 from strangler.core.rollout.evidence import StepCounts
 from strangler.store.connection import Connection
-from strangler.store.requests import ask_leader, is_new_batch
+from strangler.store.numbered_batches import is_new_batch
+from strangler.store.requests import ask_leader
 from strangler.store.store import Store
 
 

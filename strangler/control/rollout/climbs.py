@@ -1,17 +1,31 @@
 """All rollouts in memory, by group and by the routes that climb together. Nothing here reads, writes or sends."""
 
+from dataclasses import dataclass
+
 from strangler.control.rollout.climb import ClimbState
 from strangler.control.rollout.groups import is_overridden, led_by, waiting_at
 from strangler.core.rollout.machine import RolloutEvent
 from strangler.core.rollout_percents import percent_before, rollout_groups, with_percents
 from strangler.core.settings import Settings
+from strangler.ipc.messages import RolloutBatch
 from strangler.state.kill_switch import KillSwitchState
+from strangler.store.evidence.findings import Finding
 
 SWITCH_EVENTS = (RolloutEvent.KILL_SWITCH_ON, RolloutEvent.KILL_SWITCH_OFF)
 
 
 class UnknownRolloutError(Exception):
     """There is no such route, or it has no rollout; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPair:
+    """The latencies of a request that was sent to both arms, in seconds, for the rollout that compares them."""
+
+    climb: ClimbState
+    latency: tuple[float, float]
+    ratio: float
+    """The most that the candidate's may be of legacy's."""
 
 
 class ClimbsState:
@@ -54,6 +68,21 @@ class ClimbsState:
         """Return the rollouts by route, in the order of routes.yaml."""
         names = (route.name for route in self.settings.routes)
         return {name: climb for name in names if (climb := self.of(name)) is not None}
+
+    def take(self, batch: RolloutBatch) -> None:
+        """Count requests that a worker has served."""
+        for counts in batch.counts:
+            climb = self.of(counts.route)
+            if climb is not None:
+                climb.take(counts)
+
+    def timed_pair(self, finding: Finding) -> TimedPair | None:
+        """Return the pair of latencies that a rollout counts; None if none counts it, as when it came before the
+        position."""
+        climb = self.of(finding.route)
+        if climb is None or finding.latency is None or climb.plan.latency is None or finding.at < climb.position.since:
+            return None
+        return TimedPair(climb, finding.latency, climb.plan.latency.ratio)
 
     def has(self, climb: ClimbState) -> bool:
         """Return whether a rollout is still the one of its group: a plan may be taken out, and come back."""

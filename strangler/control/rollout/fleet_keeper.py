@@ -227,17 +227,13 @@ class FleetRolloutKeeper(RolloutViews):
 
     def take(self, batch: RolloutBatch) -> None:
         """Count requests that a worker has served."""
-        for counts in batch.counts:
-            climb = self._climbs.of(counts.route)
-            if climb is not None:
-                climb.take(counts)
+        self._climbs.take(batch)
 
     def observe(self, finding: Finding) -> None:
         """Count a request that a shadow has sent to both arms."""
-        climb = self._climbs.of(finding.route)
-        if climb is None or finding.latency is None or climb.plan.latency is None or finding.at < climb.position.since:
-            return
-        self._requests.observe(climb.group, climb.position.since, *finding.latency)
+        pair = self._climbs.timed_pair(finding)
+        if pair is not None:
+            self._requests.observe(pair.climb.group, pair.climb.position.since, *pair.latency)
 
     async def command(
         self,

@@ -169,18 +169,14 @@ class RolloutKeeper(RolloutViews):
 
     def take(self, batch: RolloutBatch) -> None:
         """Count requests that a worker has served."""
-        for counts in batch.counts:
-            climb = self._climbs.of(counts.route)
-            if climb is not None:
-                climb.take(counts)
+        self._climbs.take(batch)
 
     def observe(self, finding: Finding) -> None:
         """Count a request that a shadow has sent to both arms."""
-        climb = self._climbs.of(finding.route)
-        if climb is None or finding.latency is None or climb.plan.latency is None or finding.at < climb.position.since:
-            return
-        counted = climb.pairs.count(*finding.latency, climb.plan.latency.ratio)
-        climb.counts = climb.counts.plus(StepCounts(paired=counted))
+        pair = self._climbs.timed_pair(finding)
+        if pair is not None:
+            counted = pair.climb.pairs.count(*pair.latency, pair.ratio)
+            pair.climb.counts = pair.climb.counts.plus(StepCounts(paired=counted))
 
     async def command(
         self,

@@ -25,7 +25,7 @@ from strangler.core.rollout_percents import rollout_groups
 from strangler.core.settings import Settings
 from strangler.core.time_buckets import BOUNDS_S
 from strangler.state.kill_switch import KillSwitchState
-from strangler.store import requests
+from strangler.store import numbered_batches, requests
 from strangler.store.connection import Connection
 from strangler.store.events import stored_gates
 from strangler.store.events.event import Event
@@ -77,6 +77,7 @@ def lead(
     gone = () if held else sorted(rows.keys() - climbs.keys())
     if view.prunes:
         requests.prune(connection, view.now)
+        numbered_batches.prune(connection, view.now)
     _save(connection, publisher, rows, climbs, held, gone, led)
     return led
 

@@ -51,10 +51,11 @@ class CapturedArms:
 
     @property
     def shadowed(self) -> Arm:
-        """The arm that did not serve the client; if that is not known, one that shadows may be sent to."""
-        if not self.captured.arm:
-            return Arm.CANDIDATE if Arm.CANDIDATE in self.route.looks else Arm.LEGACY
-        return Arm.CANDIDATE if self.captured.arm == Arm.LEGACY else Arm.LEGACY
+        """The arm that did not serve the client; if that is not known, or no shadows are sent to it, the other one."""
+        other, served = Arm.CANDIDATE, Arm.LEGACY
+        if self.captured.arm == Arm.CANDIDATE:
+            other, served = served, other
+        return other if other in self.route.looks else served
 
     # 1. What is known without asking
 

@@ -24,7 +24,7 @@ from strangler.store.evidence.stopped_routes import Stop, StopChange, settle_cha
 from strangler.store.evidence.stored_releases import Release, save_releases
 from strangler.store.evidence.turn import take_turn
 from strangler.store.evidence.writing import store_findings, store_rules
-from strangler.store.requests import is_new_batch
+from strangler.store.numbered_batches import is_new_batch
 from strangler.store.sqlite import look_over
 from strangler.store.topics import Topic, announce
 from strangler.times import utc_day

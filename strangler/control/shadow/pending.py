@@ -37,11 +37,6 @@ class PendingFindings:
         return self._count
 
     @property
-    def are_waiting(self) -> bool:
-        """Whether some wait that are not being written."""
-        return bool(self._waiting)
-
-    @property
     def is_half_full(self) -> bool:
         """Whether so much waits that only shadows may add to it."""
         return 2 * self._count >= MAX_PENDING or 2 * self._bytes >= MAX_PENDING_BYTES

@@ -40,7 +40,9 @@ class ComparisonLine(Struct, frozen=True, kw_only=True):
     source: Annotated[Source, Meta(description="`live`: of a shadow; `replay`: of a replayed recording.")] = LIVE
     method: str
     path: str
-    served_by: Annotated[str, Meta(description="The arm whose response the client got; empty for a mirrored request.")]
+    served_by: Annotated[
+        str, Meta(description="The arm whose response the client got; empty if another proxy has mirrored the request.")
+    ]
     outcome: Annotated[str, Meta(extra_json_schema={"enum": ["match", "accepted", "mismatch", "not_comparable"]})]
     reason: Annotated[str | None, Meta(description="Why the pair is not comparable.")]
     severity: Annotated[str | None, Meta(description="That of the most severe difference.")]

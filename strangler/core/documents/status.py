@@ -80,7 +80,7 @@ class WorkerStatus(Struct, frozen=True):
 
 
 class EngineStatus(Struct, frozen=True):
-    """What takes the requests of clients."""
+    """The engine, which takes the requests of clients."""
 
     name: Annotated[Literal["builtin", "envoy"], Meta(description="The key `engine` of routes.yaml.")] = "builtin"
     version: Annotated[str | None, Meta(description="Of Envoy; null if none has been heard, or with `builtin`.")] = None
@@ -372,7 +372,10 @@ class StatusDocument(Struct, frozen=True):
     kill_switch: KillSwitchStatus
     problems: Annotated[
         dict[str, str],
-        Meta(description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing` or `node`."),
+        Meta(
+            description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing`, `keys` or"
+            " `node`."
+        ),
     ]
     upstreams: list[UpstreamStatus]
     routes: list[RouteStatus]

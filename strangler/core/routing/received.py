@@ -1,11 +1,12 @@
 """The route by which a mirrored request is compared; or why it is not."""
 
 from enum import StrEnum
+from typing import Final
 
 from strangler.core.http.head import RequestHead
 from strangler.core.http.methods import is_safe
-from strangler.core.routing.arm import LEGACY_ARM, Arm, Reason
-from strangler.core.routing.plan import Draw, shadow_percent
+from strangler.core.routing.arm import Reason
+from strangler.core.routing.plan import Draw
 from strangler.core.routing.retirement import Clock
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
@@ -13,12 +14,12 @@ from strangler.core.routing.snapshot import Snapshot
 ENVOY_SUFFIX = b"-shadow"
 """The ending that Envoy gives to the host of a mirrored request."""
 
-ROUTE_FIELD = b"x-strangler-route"
-"""The field in which the Envoy of this node names the route of a mirrored request."""
-ARM_FIELD = b"x-strangler-arm"
-"""The same for the arm that was chosen."""
+ROUTE_FIELD: Final = "x-strangler-route"
+"""The field of a request that our own Envoy mirrors with the name of the route that it has chosen."""
 
-_ARMS = {arm.value.encode(): arm for arm in Arm}
+ARM_FIELD: Final = "x-strangler-arm"
+"""The same with the arm that it has chosen."""
+
 _SHADOW = b"x-strangler-shadow"
 _OF_LEGACY_ALONE = frozenset({Reason.DISABLED, Reason.KILL_SWITCH})
 
@@ -50,10 +51,9 @@ def received_route(
 
     The arm that the split gives does not matter: both are asked. `draw` decides about `shadow.percent`.
     """
-    if _SHADOW in head.fields:
-        return Uncompared.SHADOW
-    if not is_safe(head):
-        return Uncompared.UNSAFE
+    unfit = _unfit(head)
+    if unfit is not None:
+        return unfit
     plan = snapshot.plan(head, draw, killed, clock, killed_routes)
     route = plan.route
     if route is None or plan.refusal is not None or plan.reason in _OF_LEGACY_ALONE:
@@ -67,25 +67,32 @@ def received_route(
     return route if is_drawn else Uncompared.UNSAMPLED
 
 
-def mirrored_route(
-    snapshot: Snapshot, head: RequestHead, killed: bool, killed_routes: frozenset[str]
+def sampled_route(
+    snapshot: Snapshot, head: RequestHead, name: str, killed: bool, clock: Clock, killed_routes: frozenset[str]
 ) -> Route | Uncompared:
-    """Return the route that the Envoy of this node names, if it is still one whose requests get shadows at that arm.
+    """Return the route of that name, if the request is one to compare: our own Envoy has chosen the route, and chance
+    has decided there. What its settings no longer allow is not compared: Envoy may be a moment behind them."""
+    unfit = _unfit(head)
+    if unfit is not None:
+        return unfit
+    route = snapshot.routes.get(name)
+    if route is None or not route.settings.enabled or killed or name in killed_routes:
+        return Uncompared.UNMATCHED
+    if route.retirement is not None and route.retirement.refusal(clock()) is not None:
+        return Uncompared.UNMATCHED
+    shadow = route.settings.shadow
+    if shadow is None or shadow.is_only_received or route.settings.is_passthrough:
+        return Uncompared.UNMATCHED
+    if head.method.decode() not in shadow.methods:
+        return Uncompared.UNSAFE
+    return route if shadow.percent else Uncompared.UNSAMPLED
 
-    Envoy has planned the request and drawn it by `shadow.percent`, so neither is done again. What has changed since
-    then counts: a route that is gone, off or no longer shadowed is compared no more.
-    """
+
+def _unfit(head: RequestHead) -> Uncompared | None:
+    """Return why a request is not compared, whatever its route; None if it may be."""
     if _SHADOW in head.fields:
         return Uncompared.SHADOW
-    if not is_safe(head) or b"expect" in head.fields:
-        return Uncompared.UNSAFE
-    route = snapshot.routes.get(head.fields.get(ROUTE_FIELD, b"").decode("utf-8", "replace"))
-    arm = _ARMS.get(head.fields.get(ARM_FIELD, b""), LEGACY_ARM)
-    if route is None or route.shadow is None or not route.settings.enabled or route.settings.is_passthrough:
-        return Uncompared.UNMATCHED
-    if killed or route.name in killed_routes:
-        return Uncompared.UNMATCHED
-    return route if shadow_percent(route, head.method, arm) > 0 else Uncompared.UNSAFE
+    return None if is_safe(head) else Uncompared.UNSAFE
 
 
 def without_suffix(host: bytes) -> bytes:

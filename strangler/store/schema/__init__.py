@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from strangler.store import (
-    batches,
     leader,
     ledger_batches,
     ledger_changes,
     meta,
     nodes,
+    numbered_batches,
     requests,
     schema_versions,
     sealed_keys,
@@ -38,7 +38,7 @@ SCHEMA: Final = "".join(
         ledger_changes.SCHEMA,
         stored_rollouts.SCHEMA,
         topics.SCHEMA,
-        batches.SCHEMA,
+        numbered_batches.SCHEMA,
         leader.SCHEMA,
         nodes.SCHEMA,
         requests.SCHEMA,

@@ -11,7 +11,7 @@ from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.file_store import FileStore
 from strangler.store.location import StoreLocation
-from strangler.store.schema import SCHEMA, prepare_file
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store
 
 NO_DRIVER: Final = "a shared store needs the extra: pip install 'strangler[postgres]'"
@@ -26,7 +26,7 @@ def node_of(settings: Settings) -> str:
 
 def file_store(location: StoreLocation) -> FileStore:
     """Return the store of this node alone. Nothing is opened yet."""
-    return FileStore(location.file, SCHEMA, prepare_file)
+    return FileStore(location.file, prepare_file)
 
 
 def open_store(location: StoreLocation, node: str) -> Store:

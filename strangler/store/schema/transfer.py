@@ -23,7 +23,6 @@ OWN: Final = frozenset(
         "leader",
         "batches",
         "requests",
-        "request_batches",
         "responses",
         "sealed_keys",  # by a secret that another store need not have; a backup has the keys as files
     }

@@ -22,7 +22,7 @@ from strangler.ipc.messages import BreakerChanged
 from strangler.store.events import outbox
 from strangler.store.events.event import Kind, event
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store
 from tests.factories import route, settings
 
@@ -35,7 +35,7 @@ def of_percent(percent: float, *, enabled: bool = True) -> Settings:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     yield store
     await store.close()
 

@@ -22,7 +22,7 @@ from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.writing import set_state, store_findings
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store
 from tests.control.control import in_force
 from tests.factories import route, settings, shadow
@@ -58,7 +58,7 @@ def shadowed(gate: GateSettings = GATE) -> Settings:
 
 @pytest.fixture
 async def stored(tmp_path: Path) -> AsyncIterator[StoredEvidence]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     own = OwnMetrics(TotalsState(), "own")
     publisher = EventPublisher(store, EventSinks(store, {}, own), own, "run", "//host/strangler")
     slow = SlowWatch(store, publisher, shadowed())

@@ -18,7 +18,7 @@ from strangler.core.settings import EventSettings, KafkaSettings
 from strangler.store.events.event import Kind
 from strangler.store.events.outbox import Standing
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store
 from tests.control.control import in_force
 from tests.factories import settings
@@ -29,7 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     yield store
     await store.close()
 

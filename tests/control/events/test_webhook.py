@@ -22,7 +22,7 @@ from strangler.store.connection import Connection
 from strangler.store.events import outbox
 from strangler.store.events.event import Kind, event
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store
 from tests.served import served
 
@@ -58,7 +58,7 @@ async def hook() -> AsyncIterator[HookState]:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     await store.call(lambda connection: outbox.register(connection, ["webhook"]))
     yield store
     await store.close()

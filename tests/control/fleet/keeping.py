@@ -18,10 +18,9 @@ import uvloop
 from strangler.control.fleet.shared_leadership import SharedLeadership
 from strangler.control.fleet.shared_ledger import FleetNode, SharedLedger
 from strangler.control.fleet.store_clock import StoreClock
-from strangler.control.ledger_home import RowChange
 from strangler.control.ledger_keeper import LedgerKeeper
 from strangler.ipc.messages import LedgerBatch, LedgerSum
-from strangler.ledger.actions import LedgerError
+from strangler.ledger.actions import LedgerError, RowChange
 from strangler.store.store import StoreError
 from tests import factories as f
 from tests.control.fleet.stores import server_store

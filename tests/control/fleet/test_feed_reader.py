@@ -16,7 +16,7 @@ from strangler.control.fleet.known_nodes import KnownNodes
 from strangler.store.postgres import connect, transaction
 from strangler.store.topics import Topic, announce
 from tests.control.fleet.database import Server
-from tests.control.fleet.dropping import dropping
+from tests.store.store_proxy import store_proxy
 
 PATIENCE_S: Final = 20.0
 
@@ -132,7 +132,7 @@ async def test_after_the_connection_was_lost_every_topic_is_published(postgres: 
 @pytest.mark.parametrize("pause_s", [0.0, 5.0], ids=["for a moment", "for long"])
 async def test_a_connection_that_is_cut_in_silence_is_replaced(postgres: Server, database: str, pause_s: float) -> None:
     url = postgres.url(database)
-    with dropping(postgres.port) as proxy:
+    with store_proxy(postgres.port) as proxy:
         async with following(postgres.url(database, proxy.port)) as calls:
             proxy.drop()
             await asyncio.to_thread(change, url, Topic.RELEASES)

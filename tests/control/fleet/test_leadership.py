@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.control.fleet.database import Server
-from tests.control.fleet.dropping import dropping
+from tests.store.store_proxy import store_proxy
 
 REPLACED_WITHIN_S: Final = 10.0
 PATIENCE_S: Final = 30.0
@@ -153,7 +153,7 @@ def test_a_leader_that_was_stopped_acts_no_more_once_it_goes_on(postgres: Server
 
 
 def test_a_leader_that_is_cut_off_is_replaced_and_stops_by_itself(postgres: Server, database: str) -> None:
-    with dropping(postgres.port) as proxy, fleet(postgres, database, proxy.port) as found:
+    with store_proxy(postgres.port) as proxy, fleet(postgres, database, proxy.port) as found:
         former = found.leader()
         until(lambda: found.appended(1) > 3)
         other = Node(postgres.url(database), "other")
@@ -184,12 +184,14 @@ def test_a_leader_that_is_stopped_within_a_long_result_is_replaced(postgres: Ser
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["restarted", "killed"])
-def test_the_database_may_go_and_come_back(postgres: Server, database: str, number: int) -> None:
+def test_the_database_may_go_and_come_back(postgres: Server, database: str, number: signal.Signals) -> None:
     with fleet(postgres, database, None, None) as found:
         former = found.leader().epoch
-        postgres.end(number)
-        until(lambda: not any(node.epoch for node in found.nodes))
-        postgres.start()
+        postgres.stop(number)
+        try:
+            until(lambda: not any(node.epoch for node in found.nodes))
+        finally:
+            postgres.start()
         until(lambda: any(node.epoch > former for node in found.nodes), REPLACED_WITHIN_S)
 
 

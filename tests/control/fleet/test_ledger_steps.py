@@ -15,17 +15,17 @@ from strangler.control.fleet.leadership import NotLeaderError
 from strangler.control.fleet.ledger_requests import KIND, LedgerOrder
 from strangler.control.fleet.shared_ledger import FleetNode, SharedLedger
 from strangler.control.fleet.store_clock import StoreClock
-from strangler.control.ledger_home import LedgerAwayError, LedgerOffError, RowChange
+from strangler.control.ledger_home import LedgerAwayError, LedgerOffError
 from strangler.core.documents import ImportedSum, LedgerImportRequest
 from strangler.ipc.messages import LedgerBatch, LedgerSum
-from strangler.ledger.actions import LedgerError, own
+from strangler.ledger.actions import LedgerError, RowChange, own
 from strangler.state.files import STORE
 from strangler.store import ledger_batches, requests, stored_ledger
 from strangler.store.connection import Connection
 from strangler.store.errors import DatabaseError
 from strangler.store.file_store import FileStore
 from strangler.store.ledger_changes import lock_saves, note_save
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store, StoreError
 from tests import factories as f
 
@@ -93,7 +93,7 @@ class Node:
         self.name = name
         self.now = NOW
         self.acknowledged: list[tuple[str, int]] = []
-        self.store = NodeStore(folder / STORE, SCHEMA)
+        self.store = NodeStore(folder / STORE, prepare_file)
         self.clock = StoreClock(lambda: self.now, lambda: self.now)
         self.clock.set(NOW)
         self.leadership = Leadership(lead, name, self.store)

@@ -19,7 +19,7 @@ from strangler.store.sealed_keys import UnsealError, add_sealed, load_sealed, se
 from strangler.store.server_store import ServerStore
 from tests.control.control import control_of
 from tests.control.fleet.database import Server
-from tests.control.fleet.relay import Relay, relay
+from tests.store.store_proxy import StoreProxy, store_proxy
 
 SECRET: Final = "a secret of all nodes, of 16 or more"
 OWN: Final = bytes(range(32))
@@ -43,7 +43,7 @@ class Fleet:
     database: str
     postgres: "psycopg.Connection[Any]"
     folder: Path
-    way: Relay
+    way: StoreProxy
     stack: AsyncExitStack
     taken: list[str] = field(default_factory=list)
 
@@ -85,8 +85,8 @@ class Fleet:
 
 @pytest.fixture
 async def fleet(postgres: Server, database: str, tmp_path: Path) -> AsyncIterator[Fleet]:
-    with postgres.connect(database) as connection:
-        async with relay(postgres.port) as way, AsyncExitStack() as stack:
+    with postgres.connect(database) as connection, store_proxy(postgres.port) as way:
+        async with AsyncExitStack() as stack:
             yield Fleet(postgres, database, connection, tmp_path, way, stack)
 
 
@@ -135,7 +135,7 @@ async def test_while_the_store_is_away_only_a_copy_of_the_keys_of_all_nodes_coun
     with pytest.raises(KeysUnknownError, match="the store is away, and this node has no copy"):
         fresh.check()
     running = asyncio.ensure_future(asyncio.gather(known.run(), fresh.run()))
-    fleet.way.mend()
+    fleet.way.restore()
     async with asyncio.timeout(30):
         while not fleet.taken:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.02)

@@ -33,7 +33,7 @@ def stop_leader(fleet: LedgerFleet) -> None:
 
 
 def kill_store(fleet: LedgerFleet) -> None:
-    fleet.postgres.end(signal.SIGKILL)
+    fleet.postgres.stop(signal.SIGKILL)
     fleet.postgres.start()
 
 

@@ -22,7 +22,7 @@ from strangler.store.events.event import Event
 from strangler.store.server_store import ServerStore
 from strangler.store.store import StoreError
 from tests.control.fleet.database import Server
-from tests.control.fleet.relay import Relay, relay
+from tests.store.store_proxy import StoreProxy, store_proxy
 
 NOW: Final = 1_795_000_000.0
 
@@ -93,14 +93,14 @@ class Fleet:
     folder: Path
     clocks: Clocks
     stack: AsyncExitStack
-    ways: dict[str, Relay] = field(default_factory=dict)
+    ways: dict[str, StoreProxy] = field(default_factory=dict)
 
     async def node(self, name: str, ahead_s: float = 0.0, *, is_clock_set: bool = True) -> Node:
         """Start a node, or start it again: what is in its folder stays."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         if name not in self.ways:
-            self.ways[name] = await self.stack.enter_async_context(relay(self.server.port))
+            self.ways[name] = self.stack.enter_context(store_proxy(self.server.port))
         store = ServerStore(self.server.url(self.database, self.ways[name].port), name, folder, lambda _: None)
         self.stack.push_async_callback(store.close)
         links = LinksState(TotalsState(), 1, b"", kill_switch.read(folder))
@@ -117,7 +117,7 @@ class Fleet:
 
     async def mend(self, node: Node) -> None:
         """Bring the store back to a node, and have it publish and follow."""
-        self.ways[node.name].mend()
+        self.ways[node.name].restore()
         while True:
             with suppress(StoreError):
                 return await node.switch.exchange()
@@ -188,7 +188,7 @@ async def test_a_node_that_is_killed_before_the_store_has_its_turn_publishes_it_
     first, second = await fleet.node("one"), await fleet.node("two")
     await fleet.cut(first)
     await first.turn(True, "nonsense")
-    fleet.ways["one"].mend()
+    fleet.ways["one"].restore()
     again = await fleet.node("one")
     assert again.brief == (True, "nonsense", [], [""])
     await again.switch.restore()

@@ -14,7 +14,7 @@ from strangler.core.kill_switch_text import node_only_text
 from strangler.state import kill_switch
 from tests.control.control import control_of
 from tests.control.fleet.database import Server
-from tests.control.fleet.relay import relay
+from tests.store.store_proxy import store_proxy
 
 PATIENCE_S = 30
 """How long a condition may take: only a bug exceeds it."""
@@ -83,30 +83,30 @@ async def test_a_turn_at_a_node_is_followed_by_the_other(
 async def test_while_the_store_is_away_a_turn_holds_for_its_node_which_says_so_and_is_followed_once_it_is_back(
     postgres: Server, database: str, tmp_path: Path
 ) -> None:
-    async with (
-        relay(postgres.port) as way,
-        control(tmp_path, "first", postgres.url(database, way.port)) as first,
-        control(tmp_path, "second", postgres.url(database)) as second,
-    ):
-        await until(lambda: first.fleet.clock.is_set and second.fleet.clock.is_set)
-        way.cut()
-        began = time.monotonic()
-        state = await first.turn_kill_switch(True, "nonsense", "ana")
-        assert time.monotonic() - began < PATIENCE_S
-        assert (state.on, [*state.pending]) == (True, [""])
-        assert kill_switch.read(first.launch.folder) == state
-        found = node_only_text(first.status().kill_switch)
-        assert found is not None
-        assert found.startswith("this node only: the store is away")
-        await first.turn_kill_switch(False, "mended", "ana")
-        assert kill_switch_view(first) is not None, "the page says so even though it is off"
-        await second.turn_kill_switch(True, "later", "ben")
-        way.mend()
-        await until(lambda: first.kill_switch.on and not first.kill_switch.pending)
-        assert (first.kill_switch.reason, second.kill_switch.reason) == ("later", "later")
-        assert node_only_text(first.status().kill_switch) is None
-        way.cut()
-        await first.turn_kill_switch(False, "latest", "ana")
-        way.mend()
-        await until(lambda: not second.kill_switch.on)
-        assert (second.kill_switch.reason, first.kill_switch.pending) == ("latest", {})
+    with store_proxy(postgres.port) as way:
+        async with (
+            control(tmp_path, "first", postgres.url(database, way.port)) as first,
+            control(tmp_path, "second", postgres.url(database)) as second,
+        ):
+            await until(lambda: first.fleet.clock.is_set and second.fleet.clock.is_set)
+            way.cut()
+            began = time.monotonic()
+            state = await first.turn_kill_switch(True, "nonsense", "ana")
+            assert time.monotonic() - began < PATIENCE_S
+            assert (state.on, [*state.pending]) == (True, [""])
+            assert kill_switch.read(first.launch.folder) == state
+            found = node_only_text(first.status().kill_switch)
+            assert found is not None
+            assert found.startswith("this node only: the store is away")
+            await first.turn_kill_switch(False, "mended", "ana")
+            assert kill_switch_view(first) is not None, "the page says so even though it is off"
+            await second.turn_kill_switch(True, "later", "ben")
+            way.restore()
+            await until(lambda: first.kill_switch.on and not first.kill_switch.pending)
+            assert (first.kill_switch.reason, second.kill_switch.reason) == ("later", "later")
+            assert node_only_text(first.status().kill_switch) is None
+            way.cut()
+            await first.turn_kill_switch(False, "latest", "ana")
+            way.restore()
+            await until(lambda: not second.kill_switch.on)
+            assert (second.kill_switch.reason, first.kill_switch.pending) == ("latest", {})

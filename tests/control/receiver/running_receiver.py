@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 from structlog.testing import capture_logs
@@ -11,7 +13,6 @@ from structlog.testing import capture_logs
 from strangler.config.receiver import with_receiver
 from strangler.control.own_metrics import OwnMetrics
 from strangler.control.receiver.receiving import RECEIVED, RESULTS, Receiving
-from strangler.control.receiver.senders import OtherProxies, Sender
 from strangler.control.receiver.server import ReceiverServer
 from strangler.control.totals import TotalsState
 from strangler.core.listener_settings import Address
@@ -46,11 +47,19 @@ def received_settings(*routes: RouteSettings, **limits: Any) -> Settings:
     return with_receiver(replace(made, limits=replace(made.limits, **limits)), Address("127.0.0.1", 0))
 
 
-class RunningReceiver:
-    """Owns the server, its socket and its ticks."""
+def listener_at(path: Path) -> socket.socket:
+    """A listening unix socket, as the supervisor makes it for our own Envoy."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
 
-    def __init__(self, wanted: Settings | None = None, sender: Sender | None = None) -> None:
-        self.sender = sender
+
+class RunningReceiver:
+    """Owns the server, its sockets and its ticks."""
+
+    def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or received_settings()
         self.comparisons = KeptComparisons()
         self.kill_switch: KillSwitchState = OFF
@@ -61,12 +70,13 @@ class RunningReceiver:
 
     async def __aenter__(self) -> Self:
         self.events = self._exits.enter_context(capture_logs())
-        sender = self.sender or OtherProxies(lambda result: self.own.counter(RECEIVED, result).inc())
-        self.receiving = Receiving(Snapshot(self.settings, 1), self.comparisons, lambda: self.kill_switch, sender)
+        self.receiving = Receiving(Snapshot(self.settings, 1), self.comparisons, lambda: self.kill_switch, self.own)
         self.server = ReceiverServer(self.settings, self.receiving, self.own)
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port = listener.getsockname()[1]
-        self.server.start([listener])
+        folder = self._exits.enter_context(tempfile.TemporaryDirectory())
+        self.mirrors_at = Path(folder) / "receiver.sock"
+        self.server.start([listener], listener_at(self.mirrors_at))
         self._ticks = asyncio.create_task(self.server.run())
         return self
 
@@ -84,6 +94,15 @@ class RunningReceiver:
         """Return a new connection."""
         visitor = await Visitor.connect(self.port)
         assert isinstance(visitor, Visitor)
+        self._visitors.append(visitor)
+        return visitor
+
+    async def connect_as_envoy(self) -> Visitor:
+        """Return a new connection to the socket of our own Envoy."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, str(self.mirrors_at))
+        visitor = Visitor(sock)
         self._visitors.append(visitor)
         return visitor
 

@@ -26,7 +26,7 @@ from strangler.state.files import STORE
 from strangler.store.connection import Connection
 from strangler.store.evidence import stored_rollouts
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA, prepare_file
+from strangler.store.schema import prepare_file
 from strangler.store.store import PATIENCE_S, StoreError
 from tests.factories import route, settings
 
@@ -89,7 +89,7 @@ class Proxy:
 
     async def control(self) -> "Proxy":
         """Start a control."""
-        self.store = MortalStore(self.folder / STORE, SCHEMA, prepare_file)
+        self.store = MortalStore(self.folder / STORE, prepare_file)
         own = OwnMetrics(TotalsState(), "control")
         self.publisher = EventPublisher(self.store, EventSinks(self.store, {}, own), own, "run", "//test")
         self.dies = None

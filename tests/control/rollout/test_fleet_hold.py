@@ -8,14 +8,14 @@ import pytest
 
 from strangler.control.rollout.fleet_hold import why_held
 from strangler.store import nodes, sqlite
-from strangler.store.connection import Connection
+from strangler.store.connection import Connection, make_tables
 
 NOW = 1000.0
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    with closing(sqlite.connect(tmp_path / "store", nodes.SCHEMA, None)) as found:
+    with closing(sqlite.connect(tmp_path / "store", lambda made: make_tables(made, nodes.SCHEMA))) as found:
         yield found
 
 

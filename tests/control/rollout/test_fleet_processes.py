@@ -198,7 +198,7 @@ def test_a_store_that_goes_away_holds_all_and_they_go_on_by_themselves(
     with nodes(url, tmp_path, hold_s=2.0) as found:
         leader_of(found).do("start")
         until(lambda: all(node.percent == 5 for node in found))
-        postgres.end(signal.SIGKILL)
+        postgres.stop(signal.SIGKILL)
         try:
             found[0].do("back")
             until(lambda: found[0].has_done("back"))

@@ -42,7 +42,7 @@ def differing(target: bytes = b"/users/beva/cart") -> Finding:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA, prepare_file)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     yield store
     await store.close()
 
@@ -157,7 +157,7 @@ async def test_a_store_of_the_version_before_is_carried_over_before_anything_is_
         findings = [match(endpoint=name) for name in earlier]
         store_findings(connection, IndexState(), [*findings, replace(match(endpoint=earlier[0]), route="gone")], 1.0)
         connection.executescript("DROP TABLE former_ids; DROP TABLE earlier_names")
-    store = FileStore(path, SCHEMA, prepare_file)
+    store = FileStore(path, prepare_file)
     rig = await begun(store, IN_FORCE)
     names = [
         "GET /100%25",

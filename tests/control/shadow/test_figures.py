@@ -17,7 +17,7 @@ from strangler.store.evidence.index import IndexState
 from strangler.store.evidence.stored_releases import name_release
 from strangler.store.evidence.writing import set_state, store_findings
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.times import utc_day
 from tests.control.control import in_force
 from tests.factories import route, settings
@@ -31,7 +31,7 @@ class FiguresRig:
 
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings(routes=[route("orders"), route("other")])
-        self.store = FileStore(folder / "strangler.db", SCHEMA)
+        self.store = FileStore(folder / "strangler.db", prepare_file)
         self.figures = FiguresState(self.store, self.settings)
         self.index = IndexState()
 

@@ -17,7 +17,7 @@ from strangler.state.kill_switch import OFF, KilledRoute, KillSwitchState
 from strangler.store.connection import Connection
 from strangler.store.evidence.stored_releases import current_release
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import prepare_file
 from strangler.store.store import Store, StoreError
 from tests.certificates import make_ca
 from tests.control.control import in_force
@@ -31,7 +31,7 @@ IN_FORCE = settings(routes=[ORDERS])
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[FileStore]:
-    store = FileStore(tmp_path / "strangler.db", SCHEMA)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     yield store
     await store.close()
 

@@ -32,6 +32,7 @@ from strangler.store.evidence.reviews import Review, mark
 from strangler.store.evidence.tables import SCHEMA, prepare
 from strangler.store.evidence.writing import set_state, store_findings
 from tests.store.evidence.pairs import NOON, accepted, match, mismatch, sample
+from tests.store.savepoints import undone
 
 TODAY = date(2026, 11, 23)
 GATE = GateSettings(min_pairs=2, min_match=0.1, max_breaking=9, max_latency_ratio=9, min_age_s=0)
@@ -391,17 +392,20 @@ def named_at(endpoint: str, stage: int) -> str:
 
 def totals(kept: Kept) -> object:
     return (
-        kept.all("SELECT outcome, sum(count) FROM pairs GROUP BY 1"),
+        kept.all("SELECT outcome, sum(count) FROM pairs GROUP BY 1 ORDER BY 1"),
         kept.all("SELECT sum(count), sum(accepted) FROM sightings"),
         kept.all("SELECT sum(count) FROM signatures"),
     )
 
 
-@given(STEPS)
-@budget(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_sequence_loses_anything(steps: list[tuple[str, str | int, str]]) -> None:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
+@given(steps=STEPS)
+@budget(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+def test_no_sequence_loses_anything(connection: Connection, steps: list[tuple[str, str | int, str]]) -> None:
+    with undone(connection):
         kept, stage, ever = Kept(connection), 0, set[str]()
         for at, (step, what, more) in enumerate(steps):
             now = NOON + 100 * (at + 1)

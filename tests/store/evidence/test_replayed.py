@@ -1,8 +1,6 @@
 """Findings of replays on their way into the store: what arrives is what was sent, and nothing else gets in."""
 
 import json
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,16 @@ import msgspec
 import pytest
 
 from strangler.core.documents import ReplayedPair, SampleDocument
+from strangler.store.connection import Connection
 from strangler.store.evidence import audits, reading
 from strangler.store.evidence.audits import AuditFilters
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.reading import Filters
 from strangler.store.evidence.replayed import MAX_AHEAD_S, ReplayedError, decoded, encoded, store_replayed
 from strangler.store.evidence.stored_releases import load_releases, name_release
-from strangler.store.evidence.tables import prepare
 from tests.store.evidence.pairs import NOON, accepted, captured, finding_of, json_response, match, seen
 from tests.store.evidence.test_upgrade import TODAY
+from tests.store.savepoints import undone
 
 LEGACY = {"id": 7, "price": 19.99, "name": "a" * 400}
 CANDIDATE = {"id": 7, "price": "19.99"}
@@ -113,58 +112,50 @@ def test_what_is_malformed_is_not_read(change: dict[str, Any]) -> None:
         msgspec.convert(bad(**change), ReplayedPair)
 
 
-class TestFolder:
-    """Into the store of a state folder that no proxy runs on."""
+class TestStore:
+    """Into a store, and the journal of a state folder, while no proxy runs."""
 
-    def _store(self, folder: Path, *findings: Finding, run: str = "r1") -> sqlite3.Connection:
-        connection = sqlite3.connect(folder / "strangler.db")
-        with connection:
-            prepare(connection)
-            assert store_replayed(connection, folder, findings, run, "ana", NOON) == len(findings)
-        return connection
+    def store(self, connection: Connection, folder: Path, *findings: Finding, run: str = "r1") -> None:
+        assert store_replayed(connection, folder, findings, run, "ana", NOON) == len(findings)
 
-    def test_the_inbox_has_them_and_the_journal_their_lines(self, tmp_path: Path) -> None:
-        with closing(self._store(tmp_path, replayed(), replayed(candidate=LEGACY))) as connection:
-            rows = reading.signatures(connection, {}, Filters(), TODAY)
-            assert {frozenset(row.sources.items()) for row in rows} == {frozenset({("replay", 1)})}
-            found = reading.signature(connection, {}, rows[0].id, TODAY)
-            assert found is not None
-            assert len(found.samples) == 1
+    def test_the_inbox_has_them_and_the_journal_their_lines(self, connection: Connection, tmp_path: Path) -> None:
+        self.store(connection, tmp_path, replayed(), replayed(candidate=LEGACY))
+        rows = reading.signatures(connection, {}, Filters(), TODAY)
+        assert {frozenset(row.sources.items()) for row in rows} == {frozenset({("replay", 1)})}
+        found = reading.signature(connection, {}, rows[0].id, TODAY)
+        assert found is not None
+        assert len(found.samples) == 1
         lines = (tmp_path / "shadow-diffs.jsonl").read_text().splitlines()
         assert len(lines) == 1, "a match has none"
 
-    def test_a_run_is_audited_once(self, tmp_path: Path) -> None:
+    def test_a_run_is_audited_once(self, connection: Connection, tmp_path: Path) -> None:
         for run in ("r1", "r1", "r2"):
-            self._store(tmp_path, match(), run=run).close()
-        with closing(sqlite3.connect(tmp_path / "strangler.db")) as connection:
-            found = audits.entries(connection, AuditFilters())
+            self.store(connection, tmp_path, match(), run=run)
+        found = audits.entries(connection, AuditFilters())
         assert [(entry.who, entry.what, entry.detail) for entry in found] == [
             ("ana", "replay.added", "run r2"),
             ("ana", "replay.added", "run r1"),
         ]
 
-    def test_an_unnamed_release_is_the_current_one(self, tmp_path: Path) -> None:
-        with closing(sqlite3.connect(tmp_path / "strangler.db")) as connection, connection:
-            prepare(connection)
-            name_release(connection, "orders", "v1", NOON)
-        with closing(self._store(tmp_path, match(), replace(match(), release="v2"))) as connection:
-            assert set(connection.execute("SELECT release FROM pairs")) == {("v1",), ("v2",)}
-            assert {row.name: bool(row.is_current) for row in load_releases(connection)} == {"v1": True, "v2": False}
+    def test_an_unnamed_release_is_the_current_one(self, connection: Connection, tmp_path: Path) -> None:
+        name_release(connection, "orders", "v1", NOON)
+        self.store(connection, tmp_path, match(), replace(match(), release="v2"))
+        assert set(connection.execute("SELECT release FROM pairs").fetchall()) == {("v1",), ("v2",)}
+        assert {row.name: bool(row.is_current) for row in load_releases(connection)} == {"v1": True, "v2": False}
 
-    def test_the_first_release_of_a_route_becomes_current(self, tmp_path: Path) -> None:
-        with closing(self._store(tmp_path, replace(match(), release="v2"))) as connection:
-            assert [(row.name, bool(row.is_current)) for row in load_releases(connection)] == [("v2", True)]
+    def test_the_first_release_of_a_route_becomes_current(self, connection: Connection, tmp_path: Path) -> None:
+        self.store(connection, tmp_path, replace(match(), release="v2"))
+        assert [(row.name, bool(row.is_current)) for row in load_releases(connection)] == [("v2", True)]
 
-    def test_noise_is_not_taken_from_a_replay(self, tmp_path: Path) -> None:
-        with closing(self._store(tmp_path, replace(match(), baseline=()))) as connection:
-            assert connection.execute("SELECT count(*) FROM baselines").fetchone() == (0,)
+    def test_noise_is_not_taken_from_a_replay(self, connection: Connection, tmp_path: Path) -> None:
+        self.store(connection, tmp_path, replace(match(), baseline=()))
+        assert connection.execute("SELECT count(*) FROM baselines").fetchone() == (0,)
 
-    def test_if_the_lines_cannot_be_written_nothing_is_stored(self, tmp_path: Path) -> None:
+    def test_if_the_lines_cannot_be_written_the_transaction_fails(self, connection: Connection, tmp_path: Path) -> None:
         (tmp_path / "shadow-diffs.jsonl").mkdir()
-        with pytest.raises(OSError, match="directory"):
-            self._store(tmp_path, replayed())
-        with closing(sqlite3.connect(tmp_path / "strangler.db")) as connection:
-            assert connection.execute("SELECT count(*) FROM pairs").fetchone() == (0,)
+        with pytest.raises(OSError, match="directory"), undone(connection):
+            self.store(connection, tmp_path, replayed())
+        assert connection.execute("SELECT count(*) FROM pairs").fetchone() == (0,)
 
 
 def test_an_accepted_difference_is_sent_too() -> None:

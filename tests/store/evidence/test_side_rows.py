@@ -1,21 +1,21 @@
 """A batch writes at once what its findings write one by one."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final
 
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from strangler.core.source import LIVE, REPLAY
 from strangler.store.connection import Connection, Cursor
 from strangler.store.evidence.findings import Finding, Noisy
 from strangler.store.evidence.index import SAMPLES, IndexState, Kept
-from strangler.store.evidence.tables import SCHEMA
 from strangler.store.evidence.writing import store_findings
 from tests.store.evidence.pairs import NOON, seen
+from tests.store.savepoints import undone
 
 MANY: Final = Finding(
     "00",
@@ -55,14 +55,7 @@ _findings = st.builds(
 _batches = st.lists(st.lists(_findings, max_size=40, unique_by=lambda finding: finding.id), max_size=3)
 
 
-@contextmanager
-def database() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        yield connection
-
-
-def store_one_by_one(connection: sqlite3.Connection, index: IndexState, finding: Finding) -> None:
+def store_one_by_one(connection: Connection, index: IndexState, finding: Finding) -> None:
     kept = index.kept(finding)
     store_sample(connection, index, finding, kept)
     if finding.latency is not None:
@@ -71,46 +64,57 @@ def store_one_by_one(connection: sqlite3.Connection, index: IndexState, finding:
     if finding.baseline is None:
         return
     connection.execute(
-        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT DO UPDATE SET pairs = pairs + 1", (finding.route,)
+        "INSERT INTO baselines VALUES (?, '', 1) ON CONFLICT (route, era) DO UPDATE SET pairs = baselines.pairs + 1",
+        (finding.route,),
     )
     for noisy in finding.baseline:
         connection.execute(
-            "INSERT INTO noise VALUES (?, '', ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            """INSERT INTO noise VALUES (?, '', ?, ?, ?, ?, 1)
+                ON CONFLICT (route, era, place, path, kind, shape) DO UPDATE SET count = noise.count + 1""",
             (finding.route, noisy.place, noisy.path, noisy.kind, noisy.shape),
         )
 
 
-def store_sample(connection: sqlite3.Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
+def store_sample(connection: Connection, index: IndexState, finding: Finding, kept: Kept) -> None:
     if finding.sample is None:
         return
     of = finding.release, finding.source
     wanted = [item.id for item in kept.differences if index.add_sample_if_wanted(item.id, finding.at, *of)]
     if wanted:
         row = (finding.id, finding.route, finding.at, len(finding.sample), finding.sample)
-        connection.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", row)
     for name in wanted:
         connection.execute(
-            "INSERT OR IGNORE INTO sample_links VALUES (?, ?, ?, ?, ?)", (name, finding.id, finding.at, *of)
+            "INSERT INTO sample_links VALUES (?, ?, ?, ?, ?) ON CONFLICT (signature, sample) DO NOTHING",
+            (name, finding.id, finding.at, *of),
         )
         connection.execute(
-            """DELETE FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3 AND sample NOT IN (
-                SELECT sample FROM sample_links WHERE signature = ?1 AND release = ?2 AND source = ?3
-                ORDER BY at DESC, sample DESC LIMIT ?4)""",
-            (name, *of, SAMPLES),
+            """DELETE FROM sample_links WHERE signature = ? AND release = ? AND source = ? AND sample NOT IN (
+                SELECT sample FROM sample_links WHERE signature = ? AND release = ? AND source = ?
+                ORDER BY at DESC, sample DESC LIMIT ?)""",
+            (name, *of, name, *of, SAMPLES),
         )
 
 
-@given(_batches)
-def test_a_batch_writes_the_rows_of_its_findings(batches: list[list[Finding]]) -> None:
-    together, apart = IndexState(), IndexState()
-    with database() as grouped, database() as single:
+def rows_after(connection: Connection, work: Callable[[IndexState], object]) -> dict[str, list[Any]]:
+    """Return the rows of each table after some work on a store that is empty."""
+    with undone(connection):
+        work(IndexState())
+        return {table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall()) for table in TABLES}
+
+
+@given(batches=_batches)
+@budget(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_batch_writes_the_rows_of_its_findings(connection: Connection, batches: list[list[Finding]]) -> None:
+    def together(index: IndexState) -> None:
         for batch in batches:
-            store_findings(grouped, together, batch, NOON)
-            for finding in batch:
-                store_one_by_one(single, apart, finding)
-        for table in TABLES:
-            query = f"SELECT * FROM {table}"
-            assert sorted(grouped.execute(query)) == sorted(single.execute(query)), table
+            store_findings(connection, index, batch, NOON)
+
+    def apart(index: IndexState) -> None:
+        for finding in chain.from_iterable(batches):
+            store_one_by_one(connection, index, finding)
+
+    assert rows_after(connection, together) == rows_after(connection, apart)
 
 
 class Counting:
@@ -132,8 +136,8 @@ class Counting:
         self._connection.close()
 
 
-def calls_of(count: int) -> int:
-    with database() as connection:
+def calls_of(connection: Connection, count: int) -> int:
+    with undone(connection):
         counting = Counting(connection)
         findings = [
             replace(MANY, id=f"{number:03}", at=NOON + number, differences=(seen(f"{number:016}"),))
@@ -144,11 +148,11 @@ def calls_of(count: int) -> int:
         return counting.calls
 
 
-def test_a_batch_takes_as_many_calls_whatever_its_size() -> None:
-    assert calls_of(2) == calls_of(300)
+def test_a_batch_takes_as_many_calls_whatever_its_size(connection: Connection) -> None:
+    assert calls_of(connection, 2) == calls_of(connection, 300)
 
 
-def store_many(connection: sqlite3.Connection, count: int) -> list[str]:
+def store_many(connection: Connection, count: int) -> list[str]:
     """Store findings of one signature, each with a sample; return the ids of those that are still linked."""
     for start in range(0, count, 500):
         batch = [
@@ -156,9 +160,8 @@ def store_many(connection: sqlite3.Connection, count: int) -> list[str]:
             for number in range(start, min(start + 500, count))
         ]
         store_findings(connection, IndexState(), batch, NOON)
-    return sorted(row[0] for row in connection.execute("SELECT sample FROM sample_links"))
+    return sorted(row[0] for row in connection.execute("SELECT sample FROM sample_links").fetchall())
 
 
-def test_of_many_samples_the_newest_stay_linked() -> None:
-    with database() as connection:
-        assert store_many(connection, 1200) == [f"{number:04}" for number in range(1200 - SAMPLES, 1200)]
+def test_of_many_samples_the_newest_stay_linked(connection: Connection) -> None:
+    assert store_many(connection, 1200) == [f"{number:04}" for number in range(1200 - SAMPLES, 1200)]

@@ -20,7 +20,7 @@ from strangler.store.evidence.reading import Filters
 from strangler.store.evidence.tables import is_earlier, prepare, upgrade
 from strangler.store.evidence.writing import store_findings
 from strangler.store.file_store import FileStore
-from strangler.store.schema import SCHEMA
+from strangler.store.schema import SCHEMA, prepare_file
 from tests.factories import route, settings
 from tests.store.evidence.earlier_stores import seen_as_now
 from tests.store.evidence.pairs import NOON, match, sample
@@ -182,7 +182,7 @@ def test_only_a_store_of_the_version_before_is_upgraded(make: Callable[[Connecti
 async def test_a_store_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "strangler.db")) as connection, connection:
         write_earlier(connection)
-    store = FileStore(tmp_path / "strangler.db", SCHEMA, upgrade)
+    store = FileStore(tmp_path / "strangler.db", prepare_file)
     assert await store.call(lambda connection: reading.readiness(connection, "orders", {}, GATE, TODAY).pairs) == 5
     figures = FiguresState(store, settings(routes=[route("orders")]))
     await figures.look()

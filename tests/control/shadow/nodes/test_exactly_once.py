@@ -4,14 +4,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from strangler.control.shadow.batch import Replayed
 from strangler.core.source import REPLAY
@@ -19,21 +17,14 @@ from strangler.store.connection import Connection
 from strangler.store.events import outbox
 from strangler.store.evidence.findings import Finding
 from strangler.store.evidence.reviews import Review, mark
-from tests.control.fleet.database import Server, server
-from tests.control.shadow.nodes.lossy import lossy
+from tests.control.fleet.database import Server
 from tests.control.shadow.nodes.node import Node, node
 from tests.factories import route, settings, shadow
 from tests.store.evidence.pairs import match, mismatch, noisy, seen
+from tests.store.store_proxy import store_proxy
 
 ROUTES = [replace(route(name, prefix=f"/{name}"), shadow=shadow()) for name in ("orders", "items")]
 IN_FORCE = settings(routes=ROUTES)
-
-
-@pytest.fixture
-def mortal_server() -> Iterator[Server]:
-    """Return a server of this test alone, which it may kill."""
-    with server() as found:
-        yield found
 
 
 def findings(node_name: str, begin: int, count: int) -> list[Finding]:
@@ -72,7 +63,7 @@ class TestALostResponseToACommit:
     async def test_costs_nothing_and_counts_nothing_twice(
         self, postgres: Server, database: str, tmp_path: Path
     ) -> None:
-        with lossy(postgres.port) as proxy:
+        with store_proxy(postgres.port) as proxy:
             async with node(postgres.url(database, proxy.port), "a", tmp_path, IN_FORCE) as a:
                 for finding in findings("a", 0, 50):
                     a.parts.writer.add(finding)
@@ -87,7 +78,7 @@ class TestALostResponseToACommit:
                 assert len(journal) == len(set(journal)) == 100
 
     async def test_events_are_published_once(self, postgres: Server, database: str, tmp_path: Path) -> None:
-        with lossy(postgres.port) as proxy:
+        with store_proxy(postgres.port) as proxy:
             async with node(postgres.url(database, proxy.port), "a", tmp_path, IN_FORCE) as a:
                 a.parts.writer.add(mismatch(at=time.time()))
                 proxy.lose(1)
@@ -98,7 +89,7 @@ class TestALostResponseToACommit:
                 assert a.rig.listener.stored == [("signature.new", "orders")]
 
     async def test_a_replay_is_counted_once(self, postgres: Server, database: str, tmp_path: Path) -> None:
-        with lossy(postgres.port) as proxy:
+        with store_proxy(postgres.port) as proxy:
             async with node(postgres.url(database, proxy.port), "a", tmp_path, IN_FORCE) as a:
                 a.parts.writer.add(match(at=time.time()))
                 proxy.lose(1)

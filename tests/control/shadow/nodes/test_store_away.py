@@ -4,14 +4,13 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from strangler.control.shadow import pending
-from tests.control.fleet.database import Server, server
+from tests.control.fleet.database import Server
 from tests.control.shadow.nodes.node import Node, node, until
 from tests.factories import route, settings, shadow
 from tests.store.evidence.pairs import match, mismatch, noisy, seen
@@ -19,13 +18,6 @@ from tests.store.evidence.pairs import match, mismatch, noisy, seen
 ORDERS = replace(route("orders"), shadow=shadow())
 IN_FORCE = settings(routes=[ORDERS])
 MOST = 500
-
-
-@pytest.fixture
-def mortal_server() -> Iterator[Server]:
-    """Return a server of this test alone, which it may end."""
-    with server() as found:
-        yield found
 
 
 def credit(at: Node) -> tuple[int, str]:
@@ -40,14 +32,14 @@ def is_halted(at: Node) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_what_waits_while_there_is_room_is_stored_once_and_the_rest_is_counted(
-    mortal_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    mortal_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     monkeypatch.setattr(pending, "MAX_PENDING", MOST)
     url = mortal_server.url(mortal_server.new_database())
     async with node(url, "a", tmp_path, IN_FORCE) as a:
         a.parts.writer.add(match(at=time.time()))
         await a.stored()
-        await asyncio.to_thread(mortal_server.end, number)
+        await asyncio.to_thread(mortal_server.stop, number)
         added = await _add_while_away(a)
         assert (credit(a)[0] > 0, is_halted(a)) == (True, False)  # it goes on
         for _ in range(3 * MOST):
@@ -96,7 +88,7 @@ async def test_a_stop_that_waits_for_the_store_reaches_the_others_once_it_is_bac
 ) -> None:
     url = mortal_server.url(mortal_server.new_database())
     async with node(url, "a", tmp_path, IN_FORCE) as a, node(url, "b", tmp_path, IN_FORCE) as b:
-        await asyncio.to_thread(mortal_server.end)
+        await asyncio.to_thread(mortal_server.stop, signal.SIGINT)
         a.parts.switch.halt(a.parts.table.routes["orders"], "why")
         assert not await a.parts.runner.store()
         assert not await a.parts.follower.follow()  # which never takes the stop for one that another has ended

@@ -1,0 +1,16 @@
+"""`strangler export`: what routes.yaml says, in the words of other proxies."""
+
+import click
+
+from strangler.cli._export_envoy import envoy
+
+
+@click.group()
+def command() -> None:
+    """Write what routes.yaml says for Envoy or Gateway API.
+
+    Each key that the other proxy does not keep is named on standard error, with its place in the file.
+    """
+
+
+command.add_command(envoy)

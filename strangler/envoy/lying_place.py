@@ -1,0 +1,53 @@
+"""The place that a configuration of Envoy was made for, as its own files show it."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from strangler.envoy.names import SHADOW_CLUSTER, TELEMETRY_CLUSTER
+from strangler.envoy.place import EnvoyPlace
+from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, Resource
+
+
+def place_of_files(files: Mapping[str, bytes], usual: EnvoyPlace, named: Collection[str]) -> EnvoyPlace:
+    """Return the place of files that Envoy follows. `usual`: what holds for the paths that they do not show; `named`:
+    the files that the settings name. Raises ValueError, KeyError or TypeError if they are no such files."""
+    bootstrap = json.loads(files[BOOTSTRAP])
+    source = bootstrap["dynamic_resources"]["cds_config"]["path_config_source"]["path"]
+    clusters = json.loads(files[CLUSTERS])["resources"]
+    own = bootstrap["static_resources"]["clusters"]
+    place = _with_clusters(bootstrap, [*own, *clusters], usual, named)
+    return replace(place, folder=source.removesuffix(f"/{CLUSTERS}"))
+
+
+def place_of_static(content: bytes, usual: EnvoyPlace, named: Collection[str]) -> EnvoyPlace:
+    """Return the place of a static configuration, as `place_of_files` does."""
+    document = json.loads(content)
+    return _with_clusters(document, document["static_resources"]["clusters"], usual, named)
+
+
+def _with_clusters(
+    bootstrap: Resource, clusters: list[Resource], usual: EnvoyPlace, named: Collection[str]
+) -> EnvoyPlace:
+    pipes = {each["name"]: path for each in clusters for path in _values(each, "pipe", "path")}
+    authorities = [path for path in _values(clusters, "trusted_ca", "filename") if path not in named]
+    return EnvoyPlace(
+        usual.folder,
+        bootstrap["admin"]["address"]["pipe"]["path"],
+        pipes.get(TELEMETRY_CLUSTER, usual.telemetry_socket),
+        pipes.get(SHADOW_CLUSTER, usual.receiver_socket),
+        authorities[0] if authorities else usual.system_ca,
+    )
+
+
+def _values(value: Any, name: str, inner: str) -> Iterator[str]:
+    """Yield `inner` of each mapping `name`, at any depth."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _values(each, name, inner)
+    elif isinstance(value, dict):
+        if isinstance(value.get(name), dict):
+            yield value[name][inner]
+        for each in value.values():
+            yield from _values(each, name, inner)
