@@ -101,7 +101,7 @@ def main() -> None:
     sent = messages()
     rounds = [asyncio.run(measure(sent)) for _ in range(ROUNDS)]
     cut, counted = (min(each) for each in zip(*rounds, strict=True))
-    print(f"cut and decode {cut:.1f} us, count {counted:.1f} us: {cut + counted:.1f} us of CPU a record")  # noqa: T201
+    print(f"cut and decode {cut:.1f} us, count {counted:.1f} us: {cut + counted:.1f} us of CPU a record")
 
 
 if __name__ == "__main__":

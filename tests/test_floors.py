@@ -186,7 +186,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tls",
         "unnamed_files",
     },
-    "engine": {"core", "envoy", "ipc", "logs", "sockets"},
+    "engine": {
+        "clock", "core", "core.http", "core.routing", "envoy", "http1", "ipc", "logs", "sockets", "worker",
+    },
     "supervisor": {"core", "engine", "ipc", "logs", "sockets", "state", "unnamed_files"},
     "demo": {"core"},
     "cli": {

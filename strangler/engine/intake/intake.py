@@ -142,7 +142,7 @@ class Intake:
         self._access_log.adopt(settings.log)
         self._ledger.adopt(names)
         self._polling.settings = settings
-        self._counting.adopt(snapshot, names, now())
+        self._counting.adopt(snapshot, now())
 
 
 def _prepare(settings: Settings, generation: int) -> tuple[Snapshot, LedgerNames | None]:
