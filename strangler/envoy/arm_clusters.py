@@ -12,8 +12,8 @@ from strangler.core.settings import BreakerSettings, RetrySettings, RouteSetting
 from strangler.envoy.extensions import CLUSTER, digest, extension, protocol_options
 from strangler.envoy.gates import Gate, candidate_gate, legacy_gate
 from strangler.envoy.mirrors import arm_mirrors, arm_share
-from strangler.envoy.names import LEGACY_READS, composite_cluster, gate_cluster, upstream_cluster
 from strangler.envoy.protection import MANY, circuit_breakers, error_matcher, thresholds
+from strangler.envoy.resource_names import LEGACY_READS, composite_cluster, gate_cluster, upstream_cluster
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import at_legacy, has_retries, same_upstream
 

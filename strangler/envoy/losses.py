@@ -191,7 +191,7 @@ LOSSES: Final[Mapping[str, _Uses]] = {
 }
 """By key of the table: the places in a configuration where the loss is one."""
 
-_FAULTS: Final = frozenset({"connect", "reset", "timeout", "bad_response"})
+_FAULTS: Final[frozenset[str | int]] = frozenset({"connect", "reset", "timeout", "bad_response"})
 _BY_DEFAULT: Final = frozenset(
     {
         "upstreams.legacy.timeouts.response",

@@ -6,9 +6,9 @@ from strangler.core.routing.arm import Arm
 from strangler.core.routing.received import ARM_FIELD, ROUTE_FIELD
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings
 from strangler.envoy.extensions import CLUSTER, protocol_options
-from strangler.envoy.names import METADATA, SHADOW_CLUSTER, shadow_key
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import thresholds
+from strangler.envoy.resource_names import METADATA, SHADOW_CLUSTER, shadow_key
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 from strangler.envoy.upstream_clusters import http_protocol

@@ -9,8 +9,8 @@ from strangler.core.routing.arm import Reason
 from strangler.core.settings import RouteSettings, Settings
 from strangler.envoy.arm_actions import ArmActions
 from strangler.envoy.matching import EVERYTHING, conditions, exact_header
-from strangler.envoy.names import METADATA
 from strangler.envoy.request_kinds import RequestKind
+from strangler.envoy.resource_names import METADATA
 from strangler.envoy.resources import Resource
 from strangler.envoy.retiring import announcement, refusal_of, refusals
 from strangler.envoy.runtime import has_switch, while_off

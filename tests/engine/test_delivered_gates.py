@@ -1,4 +1,4 @@
-"""What else a delivery brings to the real Envoy: the secrets of TLS, and gates that take over from one another."""
+"""A delivery brings the real Envoy the secrets of TLS, and gates that take over from one another."""
 
 import asyncio
 from collections.abc import AsyncIterator

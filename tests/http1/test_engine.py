@@ -1,4 +1,4 @@
-"""The raw cases against our own proxy with the engine Envoy: what it does otherwise than the built-in one is in a table,
+"""The raw cases against our own proxy with the engine Envoy: a table has what it does otherwise than the built-in one,
 and each case of the table differs indeed."""
 
 import pytest
