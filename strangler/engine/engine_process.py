@@ -117,6 +117,7 @@ class Engine:
         finally:
             for part in (stop, *parts):
                 await _cancel(part)
+            await self._intake.close()
             self._intake.flush()
             await self._link.close()
 

@@ -4,9 +4,9 @@ from typing import Final
 
 from strangler.core.settings import Settings
 from strangler.envoy.extensions import CLUSTER, extension
-from strangler.envoy.names import METADATA, TELEMETRY_CLUSTER
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import MANY, thresholds
+from strangler.envoy.resource_names import METADATA, TELEMETRY_CLUSTER
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import RESULT_HEADER
 
@@ -57,7 +57,7 @@ _ATTEMPT: Final = {
 
 def request_log(settings: Settings) -> Resource:
     """Return the logger of requests."""
-    record = {**_REQUEST, **{key: f"%REQ({name.upper()})%" for key, name in _further(settings).items()}}
+    record = {**_REQUEST, **{key: f"%REQ({name.upper()})%" for key, name in further_fields(settings).items()}}
     return _logger(REQUEST_TAG, record)
 
 
@@ -87,7 +87,7 @@ def telemetry_cluster(place: EnvoyPlace) -> Resource:
     }
 
 
-def _further(settings: Settings) -> dict[str, str]:
+def further_fields(settings: Settings) -> dict[str, str]:
     """Return the fields of requests that are recorded besides, by the keys of the record: what makes sticky keys of
     routes with a rollout, and what the ledger counts callers by."""
     found: dict[str, str] = {}

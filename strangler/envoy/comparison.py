@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from strangler.envoy.names import METADATA
+from strangler.envoy.resource_names import METADATA
 from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, LISTENERS, ROUTES, Resource
 
 _DERIVED: Final = ("arms/", "gate/", "gate-")

@@ -14,7 +14,7 @@ from strangler.envoy.matching import READS
 Loc = tuple[str | int, ...]
 _Uses = Callable[[Settings], Iterator[Loc]]
 
-_FAULTS: Final = frozenset({"connect", "reset", "timeout", "bad_response"})
+_FAULTS: Final[frozenset[str | int]] = frozenset({"connect", "reset", "timeout", "bad_response"})
 _WHAT: Final = {Exactness.NOT: "is not kept by Envoy", Exactness.NEARLY: "is kept only nearly by Envoy"}
 
 

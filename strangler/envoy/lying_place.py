@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from strangler.envoy.names import SHADOW_CLUSTER, TELEMETRY_CLUSTER
 from strangler.envoy.place import EnvoyPlace
+from strangler.envoy.resource_names import SHADOW_CLUSTER, TELEMETRY_CLUSTER
 from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, Resource
 
 

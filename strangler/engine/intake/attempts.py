@@ -10,7 +10,7 @@ from typing import Final
 from strangler.core.fault import Fault
 from strangler.core.result import Result
 from strangler.engine.intake.ends import UNKNOWN, fault_named, fault_of_flags
-from strangler.engine.intake.record_values import Record, number_of, text_of
+from strangler.engine.intake.record_values import Record, status_of, text_of
 from strangler.ipc.metrics import Metrics
 from strangler.worker.call import Call
 from strangler.worker.request_metrics import RequestMetrics
@@ -32,7 +32,7 @@ def attempt_cause(record: Record) -> Fault | int | None:
     fault = fault_named(text_of(record, "r"))
     if fault is not None:
         return fault
-    return number_of(record, "s") or fault_of_flags(text_of(record, "f"))
+    return status_of(record) or fault_of_flags(text_of(record, "f"))
 
 
 def _result(cause: Fault | int) -> Result:

@@ -5,7 +5,7 @@ from typing import Final
 
 from strangler.core.routing.snapshot import Snapshot
 from strangler.engine.intake.attempts import Attempts
-from strangler.engine.intake.finished_calls import finished_call
+from strangler.engine.intake.finished_calls import finished_call, further_in
 from strangler.engine.intake.record_values import (
     ATTEMPT_TAG,
     REQUEST_TAG,
@@ -14,7 +14,6 @@ from strangler.engine.intake.record_values import (
     started_of,
 )
 from strangler.ipc.metrics import Metrics
-from strangler.worker.ledger_names import LedgerNames
 from strangler.worker.request_metrics import RequestMetrics
 from strangler.worker.telemetry import Telemetry
 
@@ -25,30 +24,31 @@ EARLY_S: Final = 5.0
 """How long requests wait for settings that Envoy serves by already."""
 MAX_EARLY: Final = 20_000
 
-_USER_AGENT: Final = b"user-agent"
+MAX_FURTHER: Final = 64
+"""The fields of earlier settings that records may still have."""
 
 
 class RecordCounting:
     """Counts records. Those of requests name the generation of the route that served them, if it has a rollout."""
 
-    __slots__ = ("_attempts", "_callers_field", "_early", "_early_until", "_snapshot", "_snapshots", "_telemetry")
+    __slots__ = ("_attempts", "_early", "_early_until", "_further", "_snapshot", "_snapshots", "_telemetry")
 
     def __init__(self, telemetry: Telemetry, metrics: RequestMetrics, numbers: Metrics, snapshot: Snapshot) -> None:
         self._telemetry = telemetry
         self._attempts = Attempts(metrics, numbers)
         self._snapshot = snapshot
         self._snapshots = {snapshot.generation: snapshot}
-        self._callers_field = _USER_AGENT
+        self._further = further_in(snapshot.settings)
         self._early: list[Record] = []
         self._early_until = 0.0
 
-    def adopt(self, snapshot: Snapshot, names: LedgerNames | None, now: float) -> None:
+    def adopt(self, snapshot: Snapshot, now: float) -> None:
         """Count by new settings from now on."""
         self._snapshot = snapshot
         self._snapshots[snapshot.generation] = snapshot
         while len(self._snapshots) > MAX_SNAPSHOTS:
             del self._snapshots[min(self._snapshots)]
-        self._callers_field = _USER_AGENT if names is None else names.callers_field
+        self._further = tuple({**dict(self._further[-MAX_FURTHER:]), **dict(further_in(snapshot.settings))}.items())
         self._count_early(now)
 
     def count(self, tag: str, record: Record, now: float) -> None:
@@ -88,7 +88,7 @@ class RecordCounting:
         snapshot: Snapshot | None = self._snapshot
         if isinstance(generation, int):
             snapshot = self._snapshots.get(generation)
-        call = finished_call(record, snapshot or self._snapshot, self._callers_field)
+        call = finished_call(record, snapshot or self._snapshot, self._further)
         duration_s = duration_of(record)
         started = started_of(record)
         route = "" if call.plan.route is None else call.plan.route.name

@@ -7,8 +7,10 @@ from strangler.core.routing.arm import CANDIDATE_ARM, LEGACY, LEGACY_ARM, Reason
 from strangler.core.routing.plan import UNPLANNED, Plan
 from strangler.core.routing.route import Route
 from strangler.core.routing.snapshot import Snapshot
+from strangler.core.settings import Settings
 from strangler.engine.intake.ends import end_of, has_own_response
-from strangler.engine.intake.record_values import Record, bytes_of, number_of, text_of
+from strangler.engine.intake.record_values import Record, bytes_of, number_of, status_of, text_of
+from strangler.envoy.access_records import further_fields
 from strangler.http1.parse import RequestHeaders
 from strangler.worker.call import Call
 from strangler.worker.capture import NO_CAPTURE
@@ -27,9 +29,19 @@ def is_legacy(cluster: str) -> bool:
     return cluster == "up/legacy" or cluster.startswith(_LEGACY_CLUSTERS)
 
 
-def finished_call(record: Record, snapshot: Snapshot, callers_field: bytes) -> Call:
-    """Return the call of a record. `callers_field`: the field of requests that names callers in the ledger."""
-    headers = _headers(record, callers_field)
+Fields = tuple[tuple[str, bytes], ...]
+"""Keys of a record with the lower-case names of the fields that they hold."""
+
+
+def further_in(settings: Settings) -> Fields:
+    """Return the fields of requests that records have besides: sticky ones, and those of the ledger."""
+    found = further_fields(settings)
+    return tuple([(key, name.lower().encode()) for key, name in found.items() if key != "ck"])
+
+
+def finished_call(record: Record, snapshot: Snapshot, further: Fields) -> Call:
+    """Return the call of a record. `further`: the fields that it may have besides."""
+    headers = _headers(record, further)
     target = bytes_of(record, "p")
     path, mark, query = target.partition(b"?")
     method, client_ip, host = bytes_of(record, "m"), bytes_of(record, "ip"), bytes_of(record, "h")
@@ -40,7 +52,7 @@ def finished_call(record: Record, snapshot: Snapshot, callers_field: bytes) -> C
     call.results = []
     call.started = 0.0
     call.no_fallback = call.no_retry = call.failed_parts = None
-    call.status = status = number_of(record, "s")
+    call.status = status = status_of(record)
     call.has_response = status != 0
     call.sent_bytes = number_of(record, "bs")
     call.is_counted = bool(record.get("sh"))  # another proxy's shadow is nobody's call
@@ -48,7 +60,7 @@ def finished_call(record: Record, snapshot: Snapshot, callers_field: bytes) -> C
     return call
 
 
-def _headers(record: Record, callers_field: bytes) -> RequestHeaders:
+def _headers(record: Record, further: Fields) -> RequestHeaders:
     """Return the fields of a request that Envoy was asked for."""
     headers = RequestHeaders.unread()
     headers.is_http10 = text_of(record, "v") == "HTTP/1.0"
@@ -57,13 +69,10 @@ def _headers(record: Record, callers_field: bytes) -> RequestHeaders:
         value = record.get(key)
         if value is not None:
             fields[name] = bytes_of(record, key)
-    for key, value in record.items():
-        if value is None:
-            continue
-        if key[:2] == "k:" or key[:2] == "b:":
-            fields[key[2:].lower().encode()] = bytes_of(record, key)
-        elif key == "c":
-            fields[callers_field] = bytes_of(record, key)
+    for key, name in further:
+        value = record.get(key)
+        if value is not None:
+            fields[name] = bytes_of(record, key)
     return headers
 
 

@@ -51,7 +51,7 @@ class Intake:
         telemetry = Telemetry(counted, self._access_log, link, self._ledger, self._rollouts)
         snapshot = Snapshot(settings, generation)
         self._counting = RecordCounting(telemetry, counted, metrics, snapshot)
-        self._server = TelemetryServer(loop, self._take)
+        self._server = TelemetryServer(loop, self.take)
         self._polling = UpstreamPolling(metrics, link, settings)
         self._wanted: tuple[Settings, int] | None = None
         self._has_wanted = asyncio.Event()
@@ -105,18 +105,23 @@ class Intake:
         """Read what has come, and close the sockets."""
         await self._server.close()
 
-    def _take(self, tag: str, record: Record) -> None:
+    def take(self, tag: str, record: Record) -> None:
+        """Count one record."""
         self._counting.count(tag, record, now())
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            at = self._loop.time()
-            self._counting.tick(now())
-            self._access_log.flush()
-            self._ledger.tick(at, unix_now())
-            self._rollouts.tick(at)
-            self._count_dropped()
+            self.tick()
+
+    def tick(self) -> None:
+        """Pass on what was counted; called many times a second."""
+        at = self._loop.time()
+        self._counting.tick(now())
+        self._access_log.flush()
+        self._ledger.tick(at, unix_now())
+        self._rollouts.tick(at)
+        self._count_dropped()
 
     def _count_dropped(self) -> None:
         dropped = self._numbers.counter("strangler_log_dropped_total")
@@ -137,7 +142,7 @@ class Intake:
         self._access_log.adopt(settings.log)
         self._ledger.adopt(names)
         self._polling.settings = settings
-        self._counting.adopt(snapshot, names, now())
+        self._counting.adopt(snapshot, now())
 
 
 def _prepare(settings: Settings, generation: int) -> tuple[Snapshot, LedgerNames | None]:

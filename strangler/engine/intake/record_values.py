@@ -10,6 +10,10 @@ REQUEST_TAG: Final = "request"
 ATTEMPT_TAG: Final = "attempt"
 
 
+MAX_NUMBER: Final = 2**53
+"""Numbers come by way of JSON."""
+
+
 def text_of(record: Record, key: str) -> str:
     """Return a text; empty if there is none."""
     value = record.get(key)
@@ -23,9 +27,17 @@ def bytes_of(record: Record, key: str) -> bytes:
 
 
 def number_of(record: Record, key: str) -> int:
-    """Return a whole number; 0 if there is none."""
+    """Return a whole number of a sensible size; 0 if there is none."""
     value = record.get(key)
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return value if 0 <= value <= MAX_NUMBER else 0
+
+
+def status_of(record: Record) -> int:
+    """Return the status of the response; 0 if there was none."""
+    status = number_of(record, "s")
+    return status if 100 <= status < 600 else 0
 
 
 def started_of(record: Record) -> float:
@@ -38,7 +50,5 @@ def started_of(record: Record) -> float:
 
 def duration_of(record: Record) -> float:
     """Return the seconds from the head of the request to the last byte of its response, or to its early end."""
-    exact = record.get("d")
-    if isinstance(exact, int) and exact >= 0:
-        return exact / 1e6
-    return max(0, number_of(record, "dm")) / 1e3
+    exact = number_of(record, "d")
+    return exact / 1e6 if exact else number_of(record, "dm") / 1e3

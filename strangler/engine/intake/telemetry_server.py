@@ -14,7 +14,9 @@ from strangler.engine.intake.record_values import Record
 MAX_CONNECTIONS: Final = 1024
 """Two for each thread of an Envoy are needed."""
 LAST_READ_S: Final = 1.0
-"""How long what an Envoy has written before its end is read."""
+"""How long what an Envoy has written before its end is read, at most."""
+SILENCE_S: Final = 0.1
+"""How long nothing may come until all of it has been read."""
 
 log = structlog.get_logger()
 _decoder = msgspec.msgpack.Decoder()
@@ -50,6 +52,7 @@ class _Connection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        self._server.note_read()
         try:
             for message in self._splitter.feed(data):
                 tag, records = records_of(message)
@@ -76,6 +79,7 @@ class TelemetryServer:
         """The connections that were closed for what they sent."""
         self.take = take
         self._loop = loop
+        self._read_at = 0.0
         self._accepting: dict[socket.socket, asyncio.Task[None]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
 
@@ -88,6 +92,10 @@ class TelemetryServer:
         task = self._loop.create_task(self._release(listener))
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
+
+    def note_read(self) -> None:
+        """Note that something has come."""
+        self._read_at = self._loop.time()
 
     def note_garbage(self, reason: str) -> None:
         """Note that a connection was closed for what it sent."""
@@ -120,9 +128,9 @@ class TelemetryServer:
         await self._loop.connect_accepted_socket(lambda: _Connection(self, id(listener)), accepted)
 
     async def _release(self, listener: socket.socket) -> None:
-        """End when the connections of the socket have ended, or after a second."""
-        until = self._loop.time() + LAST_READ_S
-        while self._loop.time() < until:
+        """End when the connections of the socket have ended or say nothing, or after a second."""
+        begun = self._loop.time()
+        while self._loop.time() < min(max(self._read_at, begun) + SILENCE_S, begun + LAST_READ_S):
             await asyncio.sleep(0.02)
             if not any(connection.origin == id(listener) for connection in self.connections):
                 break
