@@ -288,7 +288,12 @@ class Playlist:
 
 
 async def run(
-    case: Case, proxy: Proxy, upstream: ScriptedUpstream, delivery: Delivery = "whole", probe: bytes = PROBE_TARGET
+    case: Case,
+    proxy: Proxy,
+    upstream: ScriptedUpstream,
+    delivery: Delivery = "whole",
+    probe: bytes = PROBE_TARGET,
+    patience_s: float = CASE_TIMEOUT_S,
 ) -> None:
     """Play `case` and compare; raises AssertionError with both sides shown. `probe`: a target that `upstream` gets."""
     await upstream.renew()
@@ -296,7 +301,7 @@ async def run(
     upstream.drips = delivery == "byte by byte"
     client = await Client.connect(proxy.port)
     try:
-        async with asyncio.timeout(CASE_TIMEOUT_S):
+        async with asyncio.timeout(patience_s):
             await _play(case, client, delivery)
             responses = await _collect(case, client)
             await _check_end(case, client, probe)
