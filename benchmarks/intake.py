@@ -51,6 +51,7 @@ class _Taking:
 def settings() -> Settings:
     """Return settings with a ledger and one route that has a rollout."""
     made = parse(_ROUTES, "routes.yaml", {}).settings
+    assert made is not None
     routes = tuple(replace(route, rollout=RolloutSettings()) for route in made.routes)
     return replace(made, routes=routes)
 

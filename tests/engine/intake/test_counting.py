@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from strangler.core.ledger_settings import LedgerSettings
 from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.routing.snapshot import Snapshot
-from strangler.core.settings import LedgerSettings, Settings, StickySource
+from strangler.core.settings import Settings, StickySource
 from strangler.engine.intake.attempts import KEPT_S, MAX_KEPT, WAIT_S
 from strangler.engine.intake.counting import EARLY_S
 from tests.engine.intake.samples import CANDIDATE, FAILED_ATTEMPT, FALLBACK, PLAIN, Counted
