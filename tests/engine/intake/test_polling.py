@@ -66,7 +66,7 @@ async def test_gauges_are_those_of_a_worker() -> None:
 
 async def test_a_breaker_is_open_while_every_endpoint_is_put_aside() -> None:
     polled = Polled()
-    host = {"hostname": "127.0.0.1:82", "health_status": {"failed_outlier_check": True}}
+    host: dict[str, object] = {"hostname": "127.0.0.1:82", "health_status": {"failed_outlier_check": True}}
     polled.admin.has("orders", outlier_detection__ejections_active=1, membership_healthy=0)
     polled.admin.hosts["up/orders"] = [host]
     await polled.polling.poll()
