@@ -22,10 +22,11 @@ from strangler.envoy.losses import losses as losses_of
 from strangler.envoy.lying_place import place_of_files, place_of_static
 from strangler.envoy.place import EnvoyPlace, Switches
 from strangler.envoy.render import render
-from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, LISTENERS, ROUTES, RUNTIME, EnvoyResources
+from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, LISTENERS, ROUTES, EnvoyResources
 
-_NAMES: Final = (RUNTIME, CLUSTERS, LISTENERS, ROUTES, BOOTSTRAP)
-_COMPARED: Final = (CLUSTERS, LISTENERS, ROUTES, BOOTSTRAP)
+_IN_ORDER: Final = (CLUSTERS, LISTENERS, ROUTES, BOOTSTRAP)
+"""The files that refer to others, each after those that it refers to."""
+
 _VERSION: Final = "export"
 _GENERATION: Final = 1
 _MODE: Final = 0o600
@@ -102,7 +103,7 @@ def _rendered(settings: Settings, place: EnvoyPlace) -> EnvoyResources:
 def _write_static(resources: EnvoyResources, file: Path | None) -> None:
     content = resources.static_twin() + b"\n"
     if file is None:
-        click.get_binary_stream("stdout").write(content)
+        click.echo(content, nl=False)
         return
     _write(file, content)
 
@@ -113,7 +114,7 @@ def _write_files(resources: EnvoyResources, folder: Path) -> None:
     except OSError as error:
         raise failed(f"{folder}: the folder cannot be made: {error.strerror}") from None
     files = resources.files(_VERSION)
-    for name in _NAMES:
+    for name in (*sorted(files.keys() - set(_IN_ORDER)), *_IN_ORDER):
         _write(folder / name, files[name])
 
 
@@ -141,7 +142,8 @@ def _differences(settings: Settings, place: Path) -> list[str]:
 
         return compared(place, static)
     folder = _newest(place)
-    files = {name: read_or_fail(folder / name) for name in _COMPARED}
+    names = {*_IN_ORDER, *(each.name for each in folder.glob("[!.]*.json"))}
+    files = {name: read_or_fail(folder / name) for name in sorted(names)}
 
     def followed() -> list[str]:
         lies = place_of_files(files, _usual(settings, folder), named)

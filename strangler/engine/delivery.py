@@ -1,13 +1,13 @@
 """The delivery of new resources to a running Envoy: in an order in which nothing refers to what is not there.
 
-    runtime of both -> clusters of both -> routes -> listeners -> clusters and runtime without the former ones
+    secrets -> runtime, clusters and gates of both -> routes -> listeners, clusters and runtime without the former ones
 
 Each file is confirmed before the next one is written. What Envoy refuses is taken back, so that its files are always
 those of one configuration.
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from strangler.engine.confirmation import (
 )
 from strangler.engine.written_files import put
 from strangler.envoy import resources
-from strangler.envoy.resources import EnvoyResources
+from strangler.envoy.resources import EnvoyResources, Resource
 
 _FILES = {
     CLUSTERS: resources.CLUSTERS,
@@ -63,11 +63,13 @@ class Delivery:
         self._layers: tuple[Layer, ...] = (layer,)
         self._count = itertools.count(1)
         self._written: dict[str, _Written] = {}
+        self._secrets: dict[str, bytes] = {}
 
     def write_all(self, new: EnvoyResources, layer: Layer) -> None:
         """Write all files that an Envoy follows, before it is started. Raises DeliveryError."""
         self._layers = (layer,)
         try:
+            self._write_secrets(new)
             for kind in _FILES:
                 self._write(kind, new)
         except OSError as error:
@@ -88,10 +90,18 @@ class Delivery:
         `layer` is that of the new settings.
         """
         former, layers = self.delivered, self._layers
-        both = new if former is None else _with_former_clusters(former, new)
-        steps = ((RUNTIME, both), (CLUSTERS, both), (ROUTES, new), (LISTENERS, new), (CLUSTERS, new))
+        both = new if former is None else _with_former(former, new)
+        steps = (
+            (RUNTIME, both),
+            (CLUSTERS, both),
+            (LISTENERS, both),
+            (ROUTES, new),
+            (LISTENERS, new),
+            (CLUSTERS, new),
+        )
         self._layers = (*layers, layer)
         try:
+            self._write_secrets(new)
             for kind, wanted in steps:
                 await self._take_step(kind, wanted, confirmation)
             self._layers = (layer,)
@@ -140,6 +150,13 @@ class Delivery:
         put(self._folder, _FILES[kind], new.files(version)[_FILES[kind]])
         self._written[kind] = _Written(content, version)
 
+    def _write_secrets(self, new: EnvoyResources) -> None:
+        """Write the files that name certificates, before anything refers to them. Envoy reads each when it changes."""
+        for name, content in new.secret_files().items():
+            if self._secrets.get(name) != content:
+                put(self._folder, name, content)
+                self._secrets[name] = content
+
     def _content(self, kind: str, of: EnvoyResources) -> object:
         if kind == RUNTIME:
             return self.runtime
@@ -166,7 +183,14 @@ _NOTHING = EnvoyResources({}, (), (), {}, {})
 _NEVER = 2**62
 
 
-def _with_former_clusters(former: EnvoyResources, new: EnvoyResources) -> EnvoyResources:
-    names = {cluster["name"] for cluster in new.clusters}
-    kept = tuple(cluster for cluster in former.clusters if cluster["name"] not in names)
-    return replace(new, clusters=(*new.clusters, *kept))
+def _with_former(former: EnvoyResources, new: EnvoyResources) -> EnvoyResources:
+    """Return new resources with the former clusters and gates, which routes still lead to."""
+    gates = [listener for listener in former.listeners if "internal_listener" in listener]
+    return replace(new, clusters=_joined(new.clusters, former.clusters), listeners=_joined(new.listeners, gates))
+
+
+def _joined(new: Iterable[Resource], former: Iterable[Resource]) -> tuple[Resource, ...]:
+    """Return new resources, and former ones of other names."""
+    new = tuple(new)
+    names = {each["name"] for each in new}
+    return (*new, *(each for each in former if each["name"] not in names))

@@ -25,6 +25,7 @@ _OURS: Final = (
     "shutting down admin due to child startup",
     "terminating parent process",
     "is marked as work-in-progress",
+    "Using deprecated option",
     "There is no configured limit to the number of allowed active downstream connections",
 )
 """Lines about what this program does itself, or has written into the configuration on purpose."""

@@ -4,9 +4,9 @@ from typing import Final
 
 from strangler.core.settings import Settings
 from strangler.envoy.extensions import CLUSTER, extension
-from strangler.envoy.names import METADATA, TELEMETRY_CLUSTER
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import MANY, thresholds
+from strangler.envoy.resource_names import METADATA, TELEMETRY_CLUSTER
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import RESULT_HEADER
 

@@ -4,15 +4,16 @@ A candidate with a fallback is a composite: its members are tried in turn, the c
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from strangler.core.routing.arm import LEGACY
-from strangler.core.settings import RouteSettings, Settings, TimeoutSettings, UpstreamSettings
+from strangler.core.settings import BreakerSettings, RetrySettings, RouteSettings, Settings, TimeoutSettings
 from strangler.envoy.extensions import CLUSTER, digest, extension, protocol_options
 from strangler.envoy.gates import Gate, candidate_gate, legacy_gate
-from strangler.envoy.mirrors import arm_mirrors
-from strangler.envoy.names import LEGACY_READS, composite_cluster, gate_cluster, upstream_cluster
+from strangler.envoy.mirrors import arm_mirrors, arm_share
 from strangler.envoy.protection import MANY, circuit_breakers, error_matcher, thresholds
+from strangler.envoy.resource_names import LEGACY_READS, composite_cluster, gate_cluster, upstream_cluster
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import at_legacy, has_retries, same_upstream
 
@@ -122,24 +123,59 @@ def candidate_composite(settings: Settings, route: RouteSettings, *, is_read: bo
         return None
     gate = candidate_gate(settings, route)
     upstream = settings.upstreams[route.candidate]
-    options: dict[str, Any] = {}
-    members = [_member(settings, route)]
-    mirrors = arm_mirrors(settings, route) if is_read else []
-    if mirrors:
-        options["request_mirror_policies"] = mirrors
+    members = [upstream_cluster(upstream.name) if gate is None else gate_cluster(gate.name)]
+    retry = None
     if route.fallback is not None:
         members += [legacy_member(settings)] * _legacy_tries(settings, is_gated=gate is not None)
-        when = route.fallback.when
-        options["retry_policy"] = at_legacy(when, is_read=is_read, is_gated=gate is not None, members=len(members))
     elif is_read and gate is None and has_retries(upstream.retry):
-        members *= upstream.retry.attempts
-        options["retry_policy"] = same_upstream(upstream.retry, may_repeat=True)
+        retry = upstream.retry
+        members *= retry.attempts
+    return _composite(
+        _Content(
+            upstream.name,
+            tuple(members),
+            None if route.fallback is None else route.fallback.when,
+            retry,
+            upstream.breaker if gate is None else None,
+            arm_share(route) if is_read else None,
+            is_read,
+            gate is not None,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """All that a composite follows from: routes of which that is the same share one. `when`: None without fallback;
+    `retry`: that of the candidate, if it is retried here; `share`: of requests that are mirrored; None: no mirror."""
+
+    candidate: str
+    members: tuple[str, ...]
+    when: tuple[str | int, ...] | None
+    retry: RetrySettings | None
+    breaker: BreakerSettings | None
+    share: int | None
+    is_read: bool
+    is_gated: bool
+
+
+@lru_cache(maxsize=4096)
+def _composite(content: _Content) -> Composite | None:
+    """Return the composite of a content, which most routes have in common; None if it would change nothing."""
+    options: dict[str, Any] = {}
+    if content.share is not None:
+        options["request_mirror_policies"] = arm_mirrors(content.share)
+    if content.when is not None:
+        options["retry_policy"] = at_legacy(
+            content.when, is_read=content.is_read, is_gated=content.is_gated, members=len(content.members)
+        )
+    elif content.retry is not None:
+        options["retry_policy"] = same_upstream(content.retry, may_repeat=True)
     if not options:
         return None
-    if gate is None:
-        options |= _matcher(upstream)
-    name = composite_cluster(route.candidate, digest([members, options]))
-    return Composite(name, tuple(members), options)
+    options |= _matcher(content.breaker)
+    name = composite_cluster(content.candidate, digest([content.members, options]))
+    return Composite(name, content.members, options)
 
 
 def legacy_reads(settings: Settings) -> Composite | None:
@@ -149,13 +185,13 @@ def legacy_reads(settings: Settings) -> Composite | None:
     if legacy_gate(settings) is not None or not has_retries(retry):
         return None
     policy = same_upstream(retry, may_repeat=True)
-    options: dict[str, Any] = {"retry_policy": policy, **_matcher(settings.upstreams[LEGACY])}
+    options: dict[str, Any] = {"retry_policy": policy, **_matcher(settings.upstreams[LEGACY].breaker)}
     return Composite(LEGACY_READS, (legacy_member(settings),) * retry.attempts, options, circuit_breakers(None, retry))
 
 
-def _matcher(upstream: UpstreamSettings) -> dict[str, Any]:
+def _matcher(breaker: BreakerSettings | None) -> dict[str, Any]:
     """Return the option that says which responses count for the breaker; none if Envoy's own choice is right."""
-    matcher = error_matcher(upstream.breaker)
+    matcher = error_matcher(breaker)
     return {} if matcher is None else {"outlier_detection": matcher}
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from strangler.envoy.names import METADATA
+from strangler.envoy.resource_names import METADATA
 from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, LISTENERS, ROUTES, Resource
 
 _DERIVED: Final = ("arms/", "gate/", "gate-")
@@ -18,8 +18,10 @@ _DERIVED: Final = ("arms/", "gate/", "gate-")
 _CLUSTERS_HOST_END: Final = ".invalid"
 _MANAGER: Final = "http_connection_manager"
 
+_SPLIT: Final = "split"
+
 _KEYS: Final[Mapping[str, str]] = {
-    "weighted_clusters": "split",
+    "weighted_clusters": _SPLIT,
     "hash_policy": "split.sticky",
     "cluster": "candidate, rewrite, timeouts or fallback",
     "per_try_timeout": "timeouts.response",
@@ -120,49 +122,64 @@ def _about(value: Any) -> Resource:
     return found
 
 
+Difference = tuple[str, str, str]
+"""A difference: what it belongs to, the key of routes.yaml, and how it lies."""
+
+_MISSING: Final = "is missing there"
+_FOREIGN: Final = "is there and not in routes.yaml"
+
+
 def _all(found: Resource, wanted: Resource) -> Iterator[str]:
+    """Yield the differences as lines, the first one of each key."""
+    seen: set[tuple[str, str]] = set()
     for part in wanted:
-        yield from _walk(found[part], wanted[part], part, "")
+        for subject, key, lies in _walk(found[part], wanted[part], part, ""):
+            if (subject, key) not in seen:
+                seen.add((subject, key))
+                yield f"{subject}: {key} {lies}" if key else f"{subject}: {lies}"
 
 
-def _walk(found: Any, wanted: Any, subject: str, key: str) -> Iterator[str]:
-    """Yield the differences of a value. `subject`: what it belongs to; `key`: the nearest key of routes.yaml."""
+def _walk(found: Any, wanted: Any, subject: str, key: str) -> Iterator[Difference]:
+    """Yield the differences of a value. `key`: that of routes.yaml, once one is known."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for name in dict.fromkeys((*wanted, *found)):
+            inner = _KEYS["cluster"] if (key, name) == (_SPLIT, "name") else key or _KEYS.get(name, "")
             if name in found and name in wanted:
-                yield from _walk(found[name], wanted[name], subject, _KEYS.get(name, key))
+                yield from _walk(found[name], wanted[name], subject, inner)
             else:
-                lies = "is there and not in routes.yaml" if name in found else "is missing there"
-                yield _line(subject, _KEYS.get(name, key) or name, lies)
+                yield subject, inner or name, _FOREIGN if name in found else _MISSING
     elif isinstance(found, list) and isinstance(wanted, list):
         yield from _walk_lists(found, wanted, subject, key)
     elif found != wanted:
-        yield _line(subject, key, f"is {_text(found)} there, and {_text(wanted)} by routes.yaml")
+        is_number_of_buckets = key == _SPLIT
+        yield subject, key, "differs" if is_number_of_buckets else f"is {_text(found)} there, not {_text(wanted)}"
 
 
-def _walk_lists(found: list[Any], wanted: list[Any], subject: str, key: str) -> Iterator[str]:
+def _walk_lists(found: list[Any], wanted: list[Any], subject: str, key: str) -> Iterator[Difference]:
     """Yield the differences of two lists, whose items are paired by their names."""
-    here, there = _labelled(wanted), _labelled(found)
+    here, there = _labelled(wanted, key), _labelled(found, key)
     for label in dict.fromkeys((*here, *there)):
         inner = _subject(label, here.get(label, there.get(label)), subject)
         if label in here and label in there:
             yield from _walk(there[label], here[label], inner, key)
+        elif key == _SPLIT:
+            yield inner, key, "differs"
         else:
-            lies = "is missing there" if label in here else "is there and not in routes.yaml"
-            yield _line(inner, key, lies)
+            yield inner, key, _MISSING if label in here else _FOREIGN
     shared = [label for label in here if label in there]
     if shared != [label for label in there if label in here]:
-        yield _line(subject, key, "stands there in another order")
+        yield subject, key, "stands there in another order"
 
 
-def _labelled(items: list[Any]) -> dict[tuple[str, int], Any]:
-    """Return the items by their names: of resources their own, of entries their route's and reason."""
+def _labelled(items: list[Any], key: str) -> dict[tuple[str, int], Any]:
+    """Return the items by their names: of resources their own, of entries their route's and reason. The clusters of a
+    split go by their order."""
     seen: Counter[str] = Counter()
     labelled: dict[tuple[str, int], Any] = {}
     for item in items:
         about = _about(item)
         name = f"{about.get('route', '')}/{about.get('reason', '')}" if about else ""
-        if not name and isinstance(item, dict):
+        if not name and isinstance(item, dict) and key != _SPLIT:
             name = str(item.get("name", ""))
         labelled[name, seen[name]] = item
         seen[name] += 1
@@ -177,10 +194,6 @@ def _subject(label: tuple[str, int], item: Any, subject: str) -> str:
     if subject == "upstreams" and label[0].startswith("up/"):
         return f"upstream '{label[0].removeprefix('up/')}'"
     return f"listen {label[0]}" if subject == "listen" and label[0] else subject
-
-
-def _line(subject: str, key: str, lies: str) -> str:
-    return f"{subject}: {key} {lies}" if key else f"{subject}: {lies}"
 
 
 _LONGEST: Final = 60

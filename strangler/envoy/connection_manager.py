@@ -11,9 +11,9 @@ from strangler.envoy.client_headers import early_mutations
 from strangler.envoy.extensions import extension, preserve_case
 from strangler.envoy.followed_files import config_source
 from strangler.envoy.gate_parts import UPGRADES
-from strangler.envoy.names import METADATA
 from strangler.envoy.own_responses import local_replies
 from strangler.envoy.place import EnvoyPlace
+from strangler.envoy.resource_names import METADATA
 from strangler.envoy.resources import ROUTES, ROUTES_NAME, Resource
 from strangler.envoy.retrying import RESULT_HEADER
 from strangler.envoy.units import kib, limit

@@ -10,6 +10,7 @@ A gate costs about as much as all else of a request. What the file leaves at its
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from strangler.core.fault import Fault
 from strangler.core.routing.arm import LEGACY
@@ -32,7 +33,7 @@ class Gate:
     @property
     def name(self) -> str:
         """Return the name, which is another for any other content: two of them can be there while one takes over."""
-        return f"{self.upstream}/{digest([self.response_s, self.idle_s, self.public, self.own])}"
+        return _name(self)
 
     @property
     def rewrite(self) -> Rewrite | None:
@@ -71,8 +72,9 @@ def all_gates(settings: Settings) -> tuple[Gate, ...]:
     return tuple(sorted(gates, key=_name))
 
 
+@lru_cache(maxsize=4096)
 def _name(gate: Gate) -> str:
-    return gate.name
+    return f"{gate.upstream}/{digest([gate.response_s, gate.idle_s, gate.public, gate.own])}"
 
 
 def _needs_gate(settings: Settings, route: RouteSettings, upstream: UpstreamSettings, times: TimeoutSettings) -> bool:

@@ -17,8 +17,8 @@ from strangler.envoy.extensions import LISTENER, extension
 from strangler.envoy.gate_parts import listener_of_gate
 from strangler.envoy.gates import all_gates
 from strangler.envoy.listener_tls import quic_socket, tls_socket
-from strangler.envoy.names import METADATA
 from strangler.envoy.place import EnvoyPlace
+from strangler.envoy.resource_names import METADATA
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 

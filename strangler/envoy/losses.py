@@ -182,7 +182,6 @@ LOSSES: Final[Mapping[str, _Uses]] = {
     "upstreams.NAME.keepalive": _keepalive,
     "routes[].match.query": _route(("match", "query"), lambda route: bool(route.match.query)),
     "routes[].aggregate": _route(("aggregate",), lambda route: route.aggregate is not None),
-    "routes[].rewrite.prefix": _route(("rewrite", "prefix"), lambda route: route.rewrite_prefix is not None),
     "routes[].split.sticky": _networks,
     "routes[].timeouts.connect": _route(("timeouts", "connect"), _has_connect_of_its_own),
     "routes[].fallback.when": _full,
@@ -192,7 +191,7 @@ LOSSES: Final[Mapping[str, _Uses]] = {
 }
 """By key of the table: the places in a configuration where the loss is one."""
 
-_FAULTS: Final = frozenset({"connect", "reset", "timeout", "bad_response"})
+_FAULTS: Final[frozenset[str | int]] = frozenset({"connect", "reset", "timeout", "bad_response"})
 _BY_DEFAULT: Final = frozenset(
     {
         "upstreams.legacy.timeouts.response",

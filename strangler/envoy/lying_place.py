@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from strangler.envoy.names import SHADOW_CLUSTER, TELEMETRY_CLUSTER
 from strangler.envoy.place import EnvoyPlace
+from strangler.envoy.resource_names import SHADOW_CLUSTER, TELEMETRY_CLUSTER
 from strangler.envoy.resources import BOOTSTRAP, CLUSTERS, Resource
 
 
@@ -15,23 +15,29 @@ def place_of_files(files: Mapping[str, bytes], usual: EnvoyPlace, named: Collect
     the files that the settings name. Raises ValueError, KeyError or TypeError if they are no such files."""
     bootstrap = json.loads(files[BOOTSTRAP])
     source = bootstrap["dynamic_resources"]["cds_config"]["path_config_source"]["path"]
-    clusters = json.loads(files[CLUSTERS])["resources"]
-    own = bootstrap["static_resources"]["clusters"]
-    place = _with_clusters(bootstrap, [*own, *clusters], usual, named)
+    followed = [each for name, content in files.items() if name != BOOTSTRAP for each in _resources(content)]
+    place = _with_resources(bootstrap, [*bootstrap["static_resources"]["clusters"], *followed], usual, named)
     return replace(place, folder=source.removesuffix(f"/{CLUSTERS}"))
 
 
 def place_of_static(content: bytes, usual: EnvoyPlace, named: Collection[str]) -> EnvoyPlace:
     """Return the place of a static configuration, as `place_of_files` does."""
     document = json.loads(content)
-    return _with_clusters(document, document["static_resources"]["clusters"], usual, named)
+    static = document["static_resources"]
+    return _with_resources(document, [*static["clusters"], *static.get("secrets", ())], usual, named)
 
 
-def _with_clusters(
-    bootstrap: Resource, clusters: list[Resource], usual: EnvoyPlace, named: Collection[str]
+def _resources(content: bytes) -> list[Resource]:
+    found: list[Resource] = json.loads(content)["resources"]
+    return found
+
+
+def _with_resources(
+    bootstrap: Resource, resources: list[Resource], usual: EnvoyPlace, named: Collection[str]
 ) -> EnvoyPlace:
-    pipes = {each["name"]: path for each in clusters for path in _values(each, "pipe", "path")}
-    authorities = [path for path in _values(clusters, "trusted_ca", "filename") if path not in named]
+    """Return the place that clusters and secrets show."""
+    pipes = {each["name"]: path for each in resources for path in _values(each, "pipe", "path")}
+    authorities = [path for path in _values(resources, "trusted_ca", "filename") if path not in named]
     return EnvoyPlace(
         usual.folder,
         bootstrap["admin"]["address"]["pipe"]["path"],

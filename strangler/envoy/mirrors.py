@@ -6,9 +6,9 @@ from strangler.core.routing.arm import Arm
 from strangler.core.routing.received import ARM_FIELD, ROUTE_FIELD
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings
 from strangler.envoy.extensions import CLUSTER, protocol_options
-from strangler.envoy.names import METADATA, SHADOW_CLUSTER, shadow_key
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import thresholds
+from strangler.envoy.resource_names import METADATA, SHADOW_CLUSTER, shadow_key
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 from strangler.envoy.upstream_clusters import http_protocol
@@ -25,13 +25,19 @@ def route_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
     return [_policy(Arm.LEGACY, _share(shadow), shadow_key(route.name))]
 
 
-def arm_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
-    """Return the mirror policies of a route's candidate arm, which take the place of the entry's: a share of 0 is what
-    keeps the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+def arm_share(route: RouteSettings) -> int | None:
+    """Return the share of the requests of a route's candidate arm that is mirrored, in ten thousandths; None if nothing
+    of the route is."""
     shadow = _shadow(route)
     if shadow is None:
-        return []
-    return [_policy(Arm.CANDIDATE, 0 if shadow.of == "legacy" else _share(shadow), None)]
+        return None
+    return 0 if shadow.of == "legacy" else _share(shadow)
+
+
+def arm_mirrors(share: int) -> list[Resource]:
+    """Return the mirror policies of a candidate arm, which take the place of the entry's: a share of 0 is what keeps
+    the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
+    return [_policy(Arm.CANDIDATE, share, None)]
 
 
 def mirrored_methods(route: RouteSettings) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from strangler.core.settings import Settings
 from strangler.envoy.bootstrap_file import bootstrap
 from strangler.envoy.clusters import cluster_list
+from strangler.envoy.key_files import secret_list
 from strangler.envoy.listening import listener_list
 from strangler.envoy.place import EnvoyPlace, Switches
 from strangler.envoy.resources import EnvoyResources
@@ -21,4 +22,5 @@ def render(settings: Settings, place: EnvoyPlace, generation: int, switches: Swi
         clusters=tuple(cluster_list(settings, place)),
         routes=route_configuration(settings, generation, now),
         runtime=runtime_layer(settings, switches),
+        secrets=tuple(secret_list(settings, place)),
     )

@@ -10,7 +10,7 @@ from strangler.envoy import route_tree
 from strangler.envoy.hosts import HostRoutes, by_host
 from strangler.envoy.matching import EVERYTHING, literal_head, precedence
 from strangler.envoy.path_guard import ODD_QUERY
-from strangler.envoy.predicates import by_kind, choice, unclean
+from strangler.envoy.request_choices import by_kind, choice, unclean
 from strangler.envoy.request_kinds import RequestKind
 from strangler.envoy.resources import ROUTES_NAME, Resource
 from strangler.envoy.retiring import longest_page

@@ -9,8 +9,8 @@ from strangler.core.routing.arm import Reason
 from strangler.core.settings import RouteSettings, Settings
 from strangler.envoy.arm_actions import ArmActions
 from strangler.envoy.matching import EVERYTHING, conditions, exact_header
-from strangler.envoy.names import METADATA
 from strangler.envoy.request_kinds import RequestKind
+from strangler.envoy.resource_names import METADATA
 from strangler.envoy.resources import Resource
 from strangler.envoy.retiring import announcement, refusal_of, refusals
 from strangler.envoy.runtime import has_switch, while_off
@@ -75,22 +75,22 @@ class RouteEntries:
 
 
 class _About:
-    """What all entries of a route have: its name for lines and metrics, and what responses announce."""
+    """The parts that all entries of a route have: its name for lines and metrics, and what responses announce."""
 
     def __init__(self, route: RouteSettings, generation: int) -> None:
         self._values: Resource = {"route": route.name}
         if route.rollout is not None:
             self._values["gen"] = generation
         self._announced = announcement(route)
-        self._said: dict[Reason, Resource] = {}
+        self._kept: dict[Reason, Resource] = {}
 
     def entry(self, match: Resource, action: Resource, reason: Reason) -> Resource:
         return {"match": match, "route": action, "metadata": self.says(reason), **self._announced}
 
     def says(self, reason: Reason) -> Resource:
-        found = self._said.get(reason)
+        found = self._kept.get(reason)
         if found is None:
-            found = self._said[reason] = _metadata({**self._values, "reason": reason})
+            found = self._kept[reason] = _metadata({**self._values, "reason": reason})
         return found
 
 

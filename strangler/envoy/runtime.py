@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from strangler.core.settings import RouteSettings, Settings
-from strangler.envoy.names import KILL_SWITCH_KEY, off_key
 from strangler.envoy.place import Switches
+from strangler.envoy.resource_names import KILL_SWITCH_KEY, off_key
 from strangler.envoy.resources import Resource
 
 _OFF: Final = 100

@@ -6,7 +6,6 @@ from strangler.core.http.addresses import parse_address
 from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings, UpstreamSettings, Url
 from strangler.envoy.extensions import CLUSTER, extension, preserve_case, protocol_options
-from strangler.envoy.names import METADATA, upstream_cluster
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import (
     circuit_breakers,
@@ -15,6 +14,7 @@ from strangler.envoy.protection import (
     outlier_detection,
     panic_threshold,
 )
+from strangler.envoy.resource_names import METADATA, upstream_cluster
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import has_retries, same_upstream
 from strangler.envoy.units import duration, kib

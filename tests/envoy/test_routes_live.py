@@ -24,7 +24,7 @@ COUNT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an engine does with a request."""
+    """The decision of an engine about a request."""
 
     route: str
     arm: str

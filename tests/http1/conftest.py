@@ -33,6 +33,9 @@ limits:
   response_header: 8KiB
   drain: 0s
 """
+BY_ENVOY = """
+engine: envoy
+"""
 TRUSTING = """
 trusted_proxies: [127.0.0.0/8]
 """
@@ -86,4 +89,13 @@ def haproxy(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFac
 def envoy(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     require("" if proxies.envoy_binary() else "envoy")
     with proxies.envoy(raw_upstream.port, tmp_path_factory.mktemp("envoy")) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def engine(raw_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """`strangler serve` with the engine Envoy, all to legacy, its defaults."""
+    require("" if proxies.envoy_binary() else "envoy")
+    config = (STANDARD + BY_ENVOY).format(upstream=raw_upstream.port)
+    with proxies.strangler(config, tmp_path_factory.mktemp("engine"), "engine") as proxy:
         yield proxy

@@ -20,7 +20,7 @@ START_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A running proxy. `name` is strangler, nginx, haproxy or envoy."""
+    """A running proxy. `name` is strangler, nginx, haproxy, envoy, or `engine`: strangler with the engine Envoy."""
 
     name: str
     port: int
@@ -30,15 +30,20 @@ class Proxy:
     def is_ours(self) -> bool:
         return self.name == "strangler"
 
+    @property
+    def keeps_fields(self) -> bool:
+        """Whether fields have to arrive in their order and case."""
+        return self.name in ("strangler", "engine")
+
 
 @contextlib.contextmanager
-def strangler(config: str, folder: Path) -> Iterator[Proxy]:
+def strangler(config: str, folder: Path, name: str = "strangler") -> Iterator[Proxy]:
     """`strangler serve` with a routes.yaml in which `{port}`, `{admin}` and `{state}` are filled in."""
     port, admin = free_ports(2)
     file = folder / "routes.yaml"
     file.write_text(config.format(port=port, admin=admin, state=folder / "state"))
     command = [sys.executable, "-m", "strangler", "serve", "-c", str(file)]
-    with running("strangler", command, port, folder) as proxy:
+    with running(name, command, port, folder) as proxy:
         yield proxy
 
 

@@ -1,4 +1,4 @@
-"""What stands before the trees of paths: matchers that choose a part of the configuration by a request's fields."""
+"""Choices before the trees of paths: matchers that choose a part of the configuration by a request's fields."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -20,12 +20,12 @@ _METHOD: Final = _field(":method")
 _UPGRADE: Final = _field("upgrade")
 
 Choices = Sequence[tuple[Resource, Resource]]
-"""Predicates, each with what it leads to."""
+"""Conditions, each with what it leads to."""
 
 
 def choice(choices: Choices, rest: Resource) -> Resource:
-    """Return what leads to the first choice whose predicate holds, else to the rest."""
-    matchers = [{"predicate": predicate, "on_match": leads_to} for predicate, leads_to in choices]
+    """Return what leads to the first choice whose condition holds, else to the rest."""
+    matchers = [{"predicate": condition, "on_match": leads_to} for condition, leads_to in choices]
     return {"matcher": {"matcher_list": {"matchers": matchers}, "on_no_match": rest}}
 
 
@@ -39,7 +39,7 @@ def by_kind(parts: Mapping[RequestKind, Resource]) -> tuple[Choices, Resource]:
 
 
 def unclean() -> Resource:
-    """Return the predicate of paths that no tree is entered with."""
+    """Return the condition of paths that no tree is entered with."""
     clean = _value(PATH, _regex(CLEAN))
     return _any_of({"not_matcher": clean}, _value(PATH, _regex(LONG)))
 
@@ -56,9 +56,9 @@ def _regex(text: str) -> Resource:
     return {"safe_regex": {"google_re2": {}, "regex": text}}
 
 
-def _any_of(*predicates: Resource) -> Resource:
-    return {"or_matcher": {"predicate": list(predicates)}}
+def _any_of(*conditions: Resource) -> Resource:
+    return {"or_matcher": {"predicate": list(conditions)}}
 
 
-def _all_of(*predicates: Resource) -> Resource:
-    return {"and_matcher": {"predicate": list(predicates)}}
+def _all_of(*conditions: Resource) -> Resource:
+    return {"and_matcher": {"predicate": list(conditions)}}
