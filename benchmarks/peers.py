@@ -211,7 +211,8 @@ def _chosen(text: str | None, names: list[str], what: str) -> set[str]:
 @click.option("--seconds", default=5.0, show_default=True, help="Duration of each cell of the table.")
 @click.option(
     "--only",
-    help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-shadow, ours-10k, ours-source.",
+    help="Comma-separated proxies: direct, nginx, haproxy, envoy, textbook, ours, ours-shadow, ours-10k, ours-source, "
+    "ours-envoy.",
 )
 @click.option(
     "--installed",

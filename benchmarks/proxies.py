@@ -219,13 +219,16 @@ SOURCE = (sys.executable,)
 """The Python that runs the package beside this one, which is not compiled."""
 
 
-def _ours(python: tuple[str, ...], routes: int = 1, shadow: str = "") -> Callable[[Path, int], Started]:
+def _ours(
+    python: tuple[str, ...], routes: int = 1, shadow: str = "", engine: str = "builtin"
+) -> Callable[[Path, int], Started]:
     def prepare(folder: Path, upstream: int) -> Started:
         port, tls_port = free_port(), free_port()
         certificate(folder)
         others = "".join(_route(f"r{i}", f"/api/resource-{i}/items") for i in range(routes - 1))
         (folder / "routes.yaml").write_text(
             f"""version: 1
+engine: {engine}
 listen:
   - 127.0.0.1:{port}
   - {{address: 127.0.0.1:{tls_port}, tls: {{certificates: [{{cert: cert.pem, key: key.pem}}]}}}}
@@ -271,6 +274,7 @@ def ours(installed: Path) -> tuple[Proxy, ...]:
         Proxy("ours-shadow", "strangler, 10 % shadow", _ours(python, shadow=_SHADOW)),
         Proxy("ours-10k", "strangler, 10,000 routes", _ours(python, routes=10_000)),
         Proxy("ours-source", "strangler, not compiled", _ours(SOURCE)),
+        Proxy("ours-envoy", "strangler, engine Envoy", _ours(python, engine="envoy")),
     )
 
 

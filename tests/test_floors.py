@@ -63,6 +63,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     # settings to Envoy's configuration
     "envoy": {"core", "core.http", "core.routing"},
+    # settings to Gateway API
+    "gateway_api": {"core", "core.routing"},
     # what every process has
     "clock": set(),
     "logs": {"core", "times"},
@@ -212,6 +214,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core.shadowing",
         "demo",
         "engine",
+        "envoy",
+        "gateway_api",
         "http1",
         "imports",
         "ipc",

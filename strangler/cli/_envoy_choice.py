@@ -1,13 +1,10 @@
 """The Envoy that `strangler serve` is to run, or to write files for: options, and what is wrong with them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from strangler.config.load import Loaded
-from strangler.config.problem import Problem
 from strangler.core.settings import Settings
 from strangler.ipc.start import EnvoyChoice
 
@@ -69,25 +66,3 @@ def check_choice(settings: Settings, choice: EnvoyChoice) -> None:
         raise click.ClickException(str(error)) from None
     if reason is not None:
         raise click.ClickException(f"Envoy {binary.version} refuses the settings: {reason}")
-
-
-def with_envoys_word(loaded: Loaded, file: str) -> Loaded:
-    """Return what was found in a file, and what the Envoy that is installed here refuses in it, if it is to serve."""
-    settings = loaded.settings
-    if settings is None or settings.engine != "envoy" or not settings.workers:
-        return loaded
-    from strangler.engine.binary import BinaryError, find
-    from strangler.engine.validation import ValidationError, refusal
-
-    try:
-        binary = find()
-        reason = refusal(settings, binary)
-    except BinaryError:
-        return loaded
-    except ValidationError as error:
-        unsure = Problem(file, 0, 0, "", str(error), "run the check again", severity="warning")
-        return replace(loaded, warnings=(*loaded.warnings, unsure))
-    if reason is None:
-        return loaded
-    refused = Problem(file, 0, 0, "", f"Envoy {binary.version} refuses it: {reason}", "")
-    return replace(loaded, settings=None, problems=(*loaded.problems, refused))

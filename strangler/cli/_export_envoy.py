@@ -92,7 +92,7 @@ def envoy(
 def _usual(settings: Settings, folder: Path) -> EnvoyPlace:
     """Return the place of an Envoy that is started in a folder: its sockets are there."""
     return EnvoyPlace(
-        str(folder), "admin.sock", "telemetry.sock", str(Path(settings.state).absolute() / "mirrors.sock")
+        str(folder), "admin.sock", "telemetry.sock", str(Path(settings.state).absolute() / "receiver.sock")
     )
 
 

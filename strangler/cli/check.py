@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from strangler.cli._admin import NamedAdmin, admin_option
 from strangler.cli._config import BAD_INPUT, config_option, failed
-from strangler.cli._envoy_choice import with_envoys_word
+from strangler.cli._envoys_word import with_envoys_word
 from strangler.cli._gates import judge_gates
 from strangler.cli._living_callers import living_callers
 from strangler.cli._terminal import plain

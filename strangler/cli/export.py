@@ -3,6 +3,7 @@
 import click
 
 from strangler.cli._export_envoy import envoy
+from strangler.cli._export_gateway import gateway_api
 
 
 @click.group()
@@ -14,3 +15,4 @@ def command() -> None:
 
 
 command.add_command(envoy)
+command.add_command(gateway_api)

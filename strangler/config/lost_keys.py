@@ -28,7 +28,8 @@ def lost_keys(document: Document, settings: Settings, losses: Losses | None) -> 
         elif loss.counts_unwritten:
             defaults.setdefault((loss.key, loss.what, loss.instead), []).append(loss.loc)
     for (key, what, instead), locs in defaults.items():
-        notes.warning(("engine",), f"the default of {key} {what} ({_subjects(document, locs)})", instead)
+        subjects = _subjects(document, locs)
+        notes.warning(("engine",), f"the default of {key} {what}{f' ({subjects})' if subjects else ''}", instead)
     return notes.found
 
 
@@ -42,6 +43,6 @@ def _engine_losses(settings: Settings) -> Iterable[Loss]:
 
 def _subjects(document: Document, locs: list[Loc]) -> str:
     """Return `route 'a', route 'b' and 3 more`."""
-    names = [where(document, loc) for loc in locs]
+    names = [name for loc in locs if (name := where(document, loc))]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"

@@ -63,7 +63,6 @@ class Delivery:
         self._layers: tuple[Layer, ...] = (layer,)
         self._count = itertools.count(1)
         self._written: dict[str, _Written] = {}
-        self._secrets: dict[str, bytes] = {}
 
     def write_all(self, new: EnvoyResources, layer: Layer) -> None:
         """Write all files that an Envoy follows, before it is started. Raises DeliveryError."""
@@ -149,13 +148,6 @@ class Delivery:
             new = replace(new, runtime=self.runtime)
         put(self._folder, _FILES[kind], new.files(version)[_FILES[kind]])
         self._written[kind] = _Written(content, version)
-
-    def _write_secrets(self, new: EnvoyResources) -> None:
-        """Write the files that name certificates, before anything refers to them. Envoy reads each when it changes."""
-        for name, content in new.secret_files().items():
-            if self._secrets.get(name) != content:
-                put(self._folder, name, content)
-                self._secrets[name] = content
 
     def _content(self, kind: str, of: EnvoyResources) -> object:
         if kind == RUNTIME:

@@ -14,6 +14,7 @@ from strangler.envoy.matching import READS
 Loc = tuple[str | int, ...]
 _Uses = Callable[[Settings], Iterator[Loc]]
 
+_FAULTS: Final[frozenset[str | int]] = frozenset({"connect", "reset", "timeout", "bad_response"})
 _WHAT: Final = {Exactness.NOT: "is not kept by Envoy", Exactness.NEARLY: "is kept only nearly by Envoy"}
 
 
@@ -191,7 +192,6 @@ LOSSES: Final[Mapping[str, _Uses]] = {
 }
 """By key of the table: the places in a configuration where the loss is one."""
 
-_FAULTS: Final[frozenset[str | int]] = frozenset({"connect", "reset", "timeout", "bad_response"})
 _BY_DEFAULT: Final = frozenset(
     {
         "upstreams.legacy.timeouts.response",

@@ -48,8 +48,8 @@ FILE: Final = (
         ("trusted_proxies",),
         "`xff_trusted_cidrs`",
         _NEARLY,
-        "an address in X-Forwarded-For that is written as `::ffff:192.0.2.7`, or with a port, is not read as that of "
-        "the client: let the proxy in front write plain addresses; over HTTP/3 nobody is trusted",
+        "an address in X-Forwarded-For that is written as `::ffff:192.0.2.7`, or with a port, is not read as that of"
+        " the client: let the proxy in front write plain addresses; over HTTP/3 nobody is trusted",
     ),
     Row(
         ("ambiguous_paths",),
@@ -168,8 +168,8 @@ UPSTREAMS: Final = (
         ("upstreams.NAME.retry.budget",),
         "`retry_budget`",
         _NEARLY,
-        "a share of the requests that are under way, not of those of the last seconds; three at once are always "
-        "allowed, and those to legacy after a candidate do not count",
+        "a share of the requests that are under way, not of those of the last seconds; three at once are always"
+        " allowed, and those to legacy after a candidate do not count",
     ),
     Row(("upstreams.NAME.health.*",), "`health_checks`, by each Envoy"),
     Row(("upstreams.NAME.headers.*",), "a gate"),

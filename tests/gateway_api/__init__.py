@@ -1,0 +1,1 @@
+"""Tests of what Gateway API gets."""
