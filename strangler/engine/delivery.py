@@ -141,6 +141,13 @@ class Delivery:
         """Wait for the version that was written last: the kill switch may be turned meanwhile."""
         await confirmation.wait(kind, lambda: self._written[kind].version, before)
 
+    def _write_secrets(self, new: EnvoyResources) -> None:
+        """Write the files of secrets that are not there. They never change, and those of former settings stay, since
+        Envoy may have those yet."""
+        for name, content in new.secret_files().items():
+            if not (self._folder / name).exists():
+                put(self._folder, name, content)
+
     def _write(self, kind: str, new: EnvoyResources) -> None:
         version = f"{self._name}.{next(self._count)}"
         content = self._content(kind, new)
@@ -148,6 +155,13 @@ class Delivery:
             new = replace(new, runtime=self.runtime)
         put(self._folder, _FILES[kind], new.files(version)[_FILES[kind]])
         self._written[kind] = _Written(content, version)
+
+    def _write_secrets(self, new: EnvoyResources) -> None:
+        """Write the files of secrets that are not there. They never change, and those of former settings stay, since
+        Envoy may have those yet."""
+        for name, content in new.secret_files().items():
+            if not (self._folder / name).exists():
+                put(self._folder, name, content)
 
     def _content(self, kind: str, of: EnvoyResources) -> object:
         if kind == RUNTIME:

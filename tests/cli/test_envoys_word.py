@@ -17,7 +17,7 @@ routes: []
 """
 
 REFUSING = """
-if [ "$1" = --version ]; then echo 'envoy  version: 0123abc/1.38.0/Clean/RELEASE/BoringSSL'; exit; fi
+if [ "$1" = --version ]; then echo 'envoy  version: 0123abc/1.40.7/Clean/RELEASE/BoringSSL'; exit; fi
 printf "critical\\tmain\\terror initializing configuration '$4': no such thing\\n" >&2; exit 1
 """
 
@@ -34,7 +34,7 @@ async def test_serve_names_what_envoy_refuses(tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text(ROUTES.format(engine="envoy"))
     code, output = await run(tmp_path, "serve", "--envoy-binary", str(script(tmp_path, REFUSING)))
     assert code == 1
-    assert output.strip().endswith("Envoy 1.38.0 refuses the settings: no such thing")
+    assert output.strip().endswith("Envoy 1.40.7 refuses the settings: no such thing")
 
 
 @pytest.mark.parametrize(
