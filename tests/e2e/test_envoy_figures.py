@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.e2e.behind_envoy import EnvoyProxy
-from tests.e2e.serving import LegacyState, legacy
+from tests.e2e.serving import legacy
 from tests.engine.envoys import real_envoy
 
 REQUESTS = 120
