@@ -156,13 +156,6 @@ class Delivery:
         put(self._folder, _FILES[kind], new.files(version)[_FILES[kind]])
         self._written[kind] = _Written(content, version)
 
-    def _write_secrets(self, new: EnvoyResources) -> None:
-        """Write the files of secrets that are not there. They never change, and those of former settings stay, since
-        Envoy may have those yet."""
-        for name, content in new.secret_files().items():
-            if not (self._folder / name).exists():
-                put(self._folder, name, content)
-
     def _content(self, kind: str, of: EnvoyResources) -> object:
         if kind == RUNTIME:
             return self.runtime
