@@ -193,8 +193,8 @@ class File(Section):
     )
     engine: Annotated[Literal["builtin", "envoy"], *word("builtin", "envoy")] = key(
         "builtin",
-        "What forwards requests: the proxy's own workers, or an Envoy that it runs; needs `strangler[envoy]`. A restart"
-        " puts another one in force.",
+        "What forwards requests: the proxy's own workers, or an Envoy that it runs; needs `strangler[envoy]`. Another"
+        " one counts once the proxy was stopped and started again.",
         "envoy",
     )
     workers: t.Workers = key(

@@ -28,7 +28,8 @@ def place_of_static(content: bytes, usual: EnvoyPlace, named: Collection[str]) -
 
 
 def _resources(content: bytes) -> list[Resource]:
-    found: list[Resource] = json.loads(content)["resources"]
+    """Return the resources of a file; none if it has others of Envoy's matters, such as its process."""
+    found: list[Resource] = json.loads(content).get("resources", [])
     return found
 
 

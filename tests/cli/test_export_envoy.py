@@ -142,6 +142,7 @@ def test_check_finds_the_newest_envoy_of_a_state_folder(export: Export, tmp_path
     for number in ("9", "10"):
         text = ROUTES.replace("8001", f"80{number}")
         assert export("-o", f"envoy/{number}", text=text).exit_code == 0
+        (tmp_path / "envoy" / number / "process.json").write_text('{"pid": 1}')
     assert export("--check", "envoy", text=ROUTES.replace("8001", "8010")).exit_code == 0
     assert "url is 8010 there" in export("--check", "envoy", text=ROUTES.replace("8001", "809")).stdout
 
