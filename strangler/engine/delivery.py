@@ -9,6 +9,7 @@ those of one configuration.
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ class Delivery:
 
     def write_runtime(self) -> None:
         """Write the runtime at once, whatever else is under way. Raises OSError."""
-        self._write(RUNTIME, self.delivered or _NOTHING)
+        runtime = self.runtime
+        self._put(RUNTIME, runtime, partial(resources.runtime_file, runtime))
 
     async def confirm_runtime(self, confirmation: Confirmation) -> None:
         """Return once Envoy has taken the runtime that was written last. Raises DeliveryError."""
@@ -149,11 +151,15 @@ class Delivery:
                 put(self._folder, name, content)
 
     def _write(self, kind: str, new: EnvoyResources) -> None:
-        version = f"{self._name}.{next(self._count)}"
-        content = self._content(kind, new)
         if kind == RUNTIME:
-            new = replace(new, runtime=self.runtime)
-        put(self._folder, _FILES[kind], new.files(version)[_FILES[kind]])
+            self.write_runtime()
+        else:
+            self._put(kind, self._content(kind, new), partial(new.discovery_file, _FILES[kind]))
+
+    def _put(self, kind: str, content: object, made: Callable[[str], bytes]) -> None:
+        """Write a file, and note what stands in it. `made` returns its bytes for a version."""
+        version = f"{self._name}.{next(self._count)}"
+        put(self._folder, _FILES[kind], made(version))
         self._written[kind] = _Written(content, version)
 
     def _content(self, kind: str, of: EnvoyResources) -> object:
@@ -178,7 +184,6 @@ class Delivery:
         return DeliveryError(f"cannot write in {self._folder}: {error.strerror or error}")
 
 
-_NOTHING = EnvoyResources({}, (), (), {}, {})
 _NEVER = 2**62
 
 

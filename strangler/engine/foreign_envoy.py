@@ -78,7 +78,7 @@ class ForeignEnvoy:
         """Write settings; if an Envoy follows them, return once it has taken them. Raises DeliveryError."""
         assert self._delivery is not None
         resources = await asyncio.to_thread(wanted.at, self._place())
-        is_heard = await self._look()
+        is_heard = await self._uptime_s() is not None
         self._put_bootstrap(resources)
         if is_heard:
             await self._delivery.deliver(resources, wanted.layer, self.confirmation)
@@ -130,9 +130,6 @@ class ForeignEnvoy:
             self._intake.release(self._telemetry)
             self._telemetry = None
 
-    async def _look(self) -> bool:
-        return await self._uptime_s() is not None
-
     async def _uptime_s(self) -> float | None:
         """Return how long that Envoy runs; None if none responds, or it does not serve yet."""
         try:
@@ -150,7 +147,7 @@ class ForeignEnvoy:
 
     def _put_bootstrap(self, resources: EnvoyResources) -> None:
         """Write the bootstrap if it has changed: its date says since when an Envoy needs a restart."""
-        content = resources.files("")[BOOTSTRAP]
+        content = resources.bootstrap_file()
         path = self._folder / BOOTSTRAP
         try:
             if not path.exists() or path.read_bytes() != content:

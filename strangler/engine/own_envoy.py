@@ -242,7 +242,7 @@ class OwnEnvoy:
             folder.mkdir(mode=0o700)
             resources = await asyncio.to_thread(wanted.at, self._place(folder))
             delivery = Delivery(folder, self._name, wanted.layer)
-            put(folder, BOOTSTRAP, resources.files("")[BOOTSTRAP])
+            put(folder, BOOTSTRAP, resources.bootstrap_file())
             delivery.write_all(resources, wanted.layer)
             self._open_telemetry(folder)
             process = start(
