@@ -6,12 +6,13 @@ from strangler.core.settings import Settings, UpstreamSettings
 from strangler.envoy.arm_clusters import stream_idle_s
 from strangler.envoy.extensions import CLUSTER, LISTENER, extension, preserve_case, protocol_options
 from strangler.envoy.gates import Gate
+from strangler.envoy.matching import IDEMPOTENT
 from strangler.envoy.own_responses import local_replies
 from strangler.envoy.protection import MANY, thresholds
 from strangler.envoy.public_paths import public_path_filter
 from strangler.envoy.resource_names import gate_cluster, gate_listener, upstream_cluster
 from strangler.envoy.resources import Resource
-from strangler.envoy.retrying import IDEMPOTENT, RESULT_HEADER, has_retries, same_upstream
+from strangler.envoy.retrying import RESULT_HEADER, has_retries, same_upstream
 from strangler.envoy.rewriting import path_rewrite
 from strangler.envoy.units import kib, limit
 from strangler.envoy.upstream_clusters import MAX_FIELDS, endpoint_metadata, http_protocol

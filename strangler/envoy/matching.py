@@ -5,11 +5,16 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from strangler.core.http.methods import IDEMPOTENT as IDEMPOTENT_METHODS
+from strangler.core.http.methods import SAFE
 from strangler.core.settings import MatchSettings
 from strangler.envoy.resources import Resource
 
-READS: Final = ("GET", "HEAD", "OPTIONS")
-"""The methods that change nothing, as `core.http.methods.SAFE` has them."""
+READS: Final = tuple(sorted(method.decode() for method in SAFE))
+"""The methods that change nothing."""
+
+IDEMPOTENT: Final = tuple(sorted(method.decode() for method in IDEMPOTENT_METHODS))
+"""The methods of requests that may be sent twice."""
 
 EVERYTHING: Final[Resource] = {"prefix": ""}
 
@@ -62,8 +67,7 @@ def conditions(match: MatchSettings) -> Resource:
         found["headers"] = [exact_header(name, value) for name, value in match.headers]
     if match.query:
         found["query_parameters"] = [
-            {"name": name, "string_match": _expression(_any_writing(value.encode(), _QUERY))}
-            for name, value in match.query
+            {"name": name, "string_match": _regex(_any_writing(value.encode(), _QUERY))} for name, value in match.query
         ]
     return found
 
@@ -84,7 +88,7 @@ def method_condition(methods: Iterable[str]) -> Resource:
     names = sorted(methods)
     if len(names) == 1:
         return {"name": ":method", "string_match": {"exact": names[0]}}
-    return {"name": ":method", "string_match": _expression("|".join(map(re.escape, names)))}
+    return {"name": ":method", "string_match": _regex("|".join(map(re.escape, names)))}
 
 
 def _path(match: MatchSettings) -> Resource:
@@ -99,10 +103,6 @@ def _path(match: MatchSettings) -> Resource:
 
 
 def _regex(text: str) -> Resource:
-    return {"safe_regex": {"regex": text}}
-
-
-def _expression(text: str) -> Resource:
     return {"safe_regex": {"regex": text}}
 
 

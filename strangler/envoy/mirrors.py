@@ -1,19 +1,16 @@
 """Mirrors: copies of requests to the receiver, which asks both arms itself and compares what they respond."""
 
-from typing import Final
-
 from strangler.core.routing.arm import Arm
 from strangler.core.routing.received import ARM_FIELD, ROUTE_FIELD
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings
 from strangler.envoy.extensions import CLUSTER, protocol_options
+from strangler.envoy.matching import READS
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import thresholds
 from strangler.envoy.resource_names import METADATA, SHADOW_CLUSTER, shadow_key
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 from strangler.envoy.upstream_clusters import http_protocol
-
-_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def route_mirrors(settings: Settings, route: RouteSettings) -> list[Resource]:
@@ -38,12 +35,6 @@ def arm_mirrors(share: int) -> list[Resource]:
     """Return the mirror policies of a candidate arm, which take the place of the entry's: a share of 0 is what keeps
     the entry's away. They have no runtime key, so that routes with the same share have the same cluster."""
     return [_policy(Arm.CANDIDATE, share, None)]
-
-
-def mirrored_methods(route: RouteSettings) -> tuple[str, ...]:
-    """Return the reads of a route that are mirrored."""
-    shadow = _shadow(route)
-    return () if shadow is None else tuple(method for method in shadow.methods if method in _READS)
 
 
 def shadow_cluster(settings: Settings, place: EnvoyPlace) -> Resource | None:
@@ -76,7 +67,7 @@ def shadow_cluster(settings: Settings, place: EnvoyPlace) -> Resource | None:
 
 def _shadow(route: RouteSettings) -> ShadowSettings | None:
     shadow = route.shadow
-    if shadow is None or shadow.is_only_received or not shadow.percent or not _READS & set(shadow.methods):
+    if shadow is None or shadow.is_only_received or not shadow.percent or set(shadow.methods).isdisjoint(READS):
         return None
     return shadow
 

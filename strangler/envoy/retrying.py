@@ -11,9 +11,6 @@ from strangler.envoy.units import duration
 RESULT_HEADER: Final = "x-strangler-result"
 """The field in which a gate says how an attempt ended: the name of a fault, or a status."""
 
-READS: Final = ("GET", "HEAD", "OPTIONS")
-IDEMPOTENT: Final = (*READS, "PUT", "DELETE")
-
 UNSENT: Final = "connect-failure,refused-stream,reset-before-request"
 """The conditions in which a request provably never reached the upstream."""
 
