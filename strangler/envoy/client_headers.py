@@ -7,6 +7,7 @@ from typing import Final
 
 from strangler.core.http.headers import CLIENT_CERTIFICATE
 from strangler.envoy.extensions import extension
+from strangler.envoy.header_values import APPEND, REPLACE, header_value
 from strangler.envoy.resources import Resource
 
 _RANDOM: Final = ("x-strangler-random-1", "x-strangler-random-2")
@@ -26,7 +27,7 @@ def early_mutations(peer: str, scheme: str, *, is_trusted: bool, has_certificate
         mutations += _own(peer, scheme)
     if has_certificates or not is_trusted:
         mutations += [{"remove": name.decode()} for name in sorted(CLIENT_CERTIFICATE)]
-    mutations += [_append("via", _VIA, "APPEND_IF_EXISTS_OR_ADD"), *_ids()]
+    mutations += [_append("via", _VIA, APPEND), *_ids()]
     return [
         extension(
             "envoy.http.early_header_mutation.header_mutation",
@@ -41,9 +42,9 @@ def _own(peer: str, scheme: str) -> list[Resource]:
     return [
         {"remove": "forwarded"},
         {"remove": _SHADOW},
-        _append("x-forwarded-for", peer, "OVERWRITE_IF_EXISTS_OR_ADD"),
-        _append("x-forwarded-proto", scheme, "OVERWRITE_IF_EXISTS_OR_ADD"),
-        _append("x-forwarded-host", "%REQ(:AUTHORITY)%", "OVERWRITE_IF_EXISTS_OR_ADD"),
+        _append("x-forwarded-for", peer),
+        _append("x-forwarded-proto", scheme),
+        _append("x-forwarded-host", "%REQ(:AUTHORITY)%"),
     ]
 
 
@@ -65,11 +66,11 @@ def _ids() -> list[Resource]:
     first, second = (f"%REQ({name}):8%" for name in _RANDOM)
     return [
         _append("x-request-id", "%UNIQUE_ID%", "ADD_IF_ABSENT"),
-        *(_append(name, "%UNIQUE_ID%", "OVERWRITE_IF_EXISTS_OR_ADD") for name in _RANDOM),
+        *(_append(name, "%UNIQUE_ID%") for name in _RANDOM),
         _append("traceparent", f"00-{first}{second}%START_TIME(%s%6f)%-{second}{first}-00", "ADD_IF_ABSENT"),
         *({"remove": name} for name in _RANDOM),
     ]
 
 
-def _append(name: str, value: str, action: str) -> Resource:
-    return {"append": {"header": {"key": name, "value": value}, "append_action": action}}
+def _append(name: str, value: str, action: str = REPLACE) -> Resource:
+    return {"append": header_value(name, value, action)}

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
+from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings
 from strangler.envoy.access_records import attempt_log, request_log
 from strangler.envoy.arm_clusters import route_timeouts
+from strangler.envoy.as_received import LARGEST_HEAD_KIB, as_received, http1_options
 from strangler.envoy.certificate_field import certificate_filter
 from strangler.envoy.client_headers import early_mutations
-from strangler.envoy.extensions import extension, preserve_case
+from strangler.envoy.extensions import extension
 from strangler.envoy.followed_files import config_source
-from strangler.envoy.gate_parts import UPGRADES
+from strangler.envoy.header_values import header_value
 from strangler.envoy.own_responses import local_replies
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.resource_names import METADATA
@@ -26,7 +28,6 @@ REMOTE_PEER: Final = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
 DIRECT_PEER: Final = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 """The peer itself, whatever it says of another in the header of the PROXY protocol."""
 
-_LARGEST_HEAD_KIB: Final = 8192
 _FLUSH_AFTER: Final = "1s"
 
 
@@ -53,28 +54,19 @@ def connection_manager(
         "stat_prefix": "clients",
         "codec_type": clients.codec,
         "http_protocol_options": {
-            "accept_http_10": True,
-            "allow_custom_methods": True,
-            "default_host_for_http_10": settings.upstreams["legacy"].urls[0].authority,
-            "enable_trailers": True,
-            "header_key_format": preserve_case(),
+            **http1_options(),
+            "default_host_for_http_10": settings.upstreams[LEGACY].urls[0].authority,
         },
         "common_http_protocol_options": {
             "idle_timeout": limit(limits.idle_timeout_s),
             "max_headers_count": MAX_FIELDS,
         },
-        "max_request_headers_kb": min(_LARGEST_HEAD_KIB, kib(limits.header_bytes)),
+        "max_request_headers_kb": min(LARGEST_HEAD_KIB, kib(limits.header_bytes)),
         "request_headers_timeout": limit(limits.header_timeout_s),
         "stream_idle_timeout": limit(route_timeouts(settings, None)[1]),
         "drain_timeout": _FLUSH_AFTER,
-        "server_header_transformation": "PASS_THROUGH",
         "use_remote_address": False,
-        "generate_request_id": False,
-        "preserve_external_request_id": True,
-        "normalize_path": False,
-        "merge_slashes": False,
-        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-        "upgrade_configs": [{"upgrade_type": each} for each in UPGRADES],
+        **as_received(),
         "early_header_mutation_extensions": early_mutations(
             clients.peer,
             clients.scheme,
@@ -157,11 +149,10 @@ def _result_filter() -> Resource:
 
 
 def _alternative_filter(value: str) -> Resource:
-    header = {"header": {"key": "alt-svc", "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return extension(
         "envoy.filters.http.header_mutation",
         "filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"response_mutations": [{"append": header}]},
+        mutations={"response_mutations": [{"append": header_value("alt-svc", value)}]},
     )
 
 

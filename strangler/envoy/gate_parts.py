@@ -4,8 +4,10 @@ from typing import Final
 
 from strangler.core.settings import Settings, UpstreamSettings
 from strangler.envoy.arm_clusters import stream_idle_s
-from strangler.envoy.extensions import CLUSTER, LISTENER, extension, preserve_case, protocol_options
+from strangler.envoy.as_received import LARGEST_HEAD_KIB, as_received, http1_options
+from strangler.envoy.extensions import CLUSTER, LISTENER, extension, protocol_options
 from strangler.envoy.gates import Gate
+from strangler.envoy.header_values import header_value, literal
 from strangler.envoy.matching import IDEMPOTENT
 from strangler.envoy.own_responses import local_replies
 from strangler.envoy.protection import MANY, thresholds
@@ -16,9 +18,6 @@ from strangler.envoy.retrying import RESULT_HEADER, has_retries, same_upstream
 from strangler.envoy.rewriting import path_rewrite
 from strangler.envoy.units import kib, limit
 from strangler.envoy.upstream_clusters import MAX_FIELDS, endpoint_metadata, http_protocol
-
-UPGRADES: Final = ("websocket", "h2c", "SPDY/3.1", "tcp")
-_LARGEST_HEAD_KIB: Final = 8192
 
 
 def cluster_of_gate(settings: Settings, gate: Gate) -> Resource:
@@ -38,7 +37,7 @@ def cluster_of_gate(settings: Settings, gate: Gate) -> Resource:
             common_http_protocol_options={
                 "idle_timeout": "60s",
                 "max_headers_count": MAX_FIELDS,
-                "max_response_headers_kb": min(_LARGEST_HEAD_KIB, kib(limits.response_header_bytes) + 1),
+                "max_response_headers_kb": min(LARGEST_HEAD_KIB, kib(limits.response_header_bytes) + 1),
             },
             **http_protocol(is_http2=settings.upstreams[gate.upstream].http2),
         ),
@@ -66,22 +65,11 @@ def _connections(settings: Settings, gate: Gate, upstream: UpstreamSettings) -> 
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="gate",
         codec_type="HTTP2" if upstream.http2 else "HTTP1",
-        http_protocol_options={
-            "accept_http_10": True,
-            "allow_custom_methods": True,
-            "enable_trailers": True,
-            "header_key_format": preserve_case(),
-        },
+        http_protocol_options=http1_options(),
         common_http_protocol_options={"idle_timeout": "0s", "max_headers_count": MAX_FIELDS},
-        max_request_headers_kb=min(_LARGEST_HEAD_KIB, kib(settings.limits.header_bytes) + 16),
+        max_request_headers_kb=min(LARGEST_HEAD_KIB, kib(settings.limits.header_bytes) + 16),
         stream_idle_timeout="0s",
-        server_header_transformation="PASS_THROUGH",
-        generate_request_id=False,
-        preserve_external_request_id=True,
-        normalize_path=False,
-        merge_slashes=False,
-        path_with_escaped_slashes_action="KEEP_UNCHANGED",
-        upgrade_configs=[{"upgrade_type": each} for each in UPGRADES],
+        **as_received(),
         local_reply_config=local_replies(settings, is_gate=True),
         http_filters=[router] if paths is None else [paths, router],
         route_config=_routes(gate, upstream),
@@ -146,18 +134,13 @@ _PREVIOUS_HOSTS: Final = extension(
 def _edits(upstream: UpstreamSettings) -> Resource:
     """Return the changes of header sections: those of the upstream, and the result for the composite before."""
     edits = upstream.headers
-    added = [_set(name, value.replace("%", "%%")) for name, value in edits.set]
-    fields: Resource = {"response_headers_to_add": [_set(RESULT_HEADER, "%RESPONSE_CODE%")]}
+    added = [header_value(name, literal(value)) for name, value in edits.set]
+    fields: Resource = {"response_headers_to_add": [header_value(RESULT_HEADER, "%RESPONSE_CODE%")]}
     if added:
         fields["request_headers_to_add"] = added
     if edits.remove:
         fields["request_headers_to_remove"] = list(edits.remove)
     return fields
-
-
-def _set(name: str, value: str) -> Resource:
-    header = {"key": name, "value": value}
-    return {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _has(name: str) -> Resource:

@@ -13,7 +13,7 @@ from strangler.envoy.resources import Resource
 READS: Final = tuple(sorted(method.decode() for method in SAFE))
 """The methods that change nothing."""
 
-IDEMPOTENT: Final = tuple(sorted(method.decode() for method in IDEMPOTENT_METHODS))
+IDEMPOTENT: Final = (*READS, *sorted((method.decode() for method in IDEMPOTENT_METHODS - SAFE), reverse=True))
 """The methods of requests that may be sent twice."""
 
 EVERYTHING: Final[Resource] = {"prefix": ""}

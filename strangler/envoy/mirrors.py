@@ -4,6 +4,7 @@ from strangler.core.routing.arm import Arm
 from strangler.core.routing.received import ARM_FIELD, ROUTE_FIELD
 from strangler.core.settings import RouteSettings, Settings, ShadowSettings
 from strangler.envoy.extensions import CLUSTER, protocol_options
+from strangler.envoy.header_values import header_value
 from strangler.envoy.matching import READS
 from strangler.envoy.place import EnvoyPlace
 from strangler.envoy.protection import thresholds
@@ -85,12 +86,7 @@ def _policy(arm: Arm, share: int, runtime_key: str | None) -> Resource:
         "disable_shadow_host_suffix_append": True,
         "runtime_fraction": fraction,
         "request_headers_mutations": [
-            _set(ROUTE_FIELD, f"%METADATA(ROUTE:{METADATA}:route)%"),
-            _set(ARM_FIELD, arm.value),
+            {"append": header_value(ROUTE_FIELD, f"%METADATA(ROUTE:{METADATA}:route)%")},
+            {"append": header_value(ARM_FIELD, arm.value)},
         ],
     }
-
-
-def _set(name: str, value: str) -> Resource:
-    header = {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {"append": header}

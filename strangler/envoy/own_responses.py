@@ -3,12 +3,12 @@
 from typing import Final
 
 from strangler.core.fault import Fault
-from strangler.core.http.problem import HEADER_TIMEOUT, HEADER_TOO_LARGE, Problem, fill_page, problem_of
+from strangler.core.http.problem import HEADER_TIMEOUT, HEADER_TOO_LARGE, Problem, problem_of
 from strangler.core.settings import Settings
+from strangler.envoy.header_values import header_value
+from strangler.envoy.problem_formats import DETAILS, PAGE, details, page, wants_page
 from strangler.envoy.resources import Resource
 from strangler.envoy.retrying import RESULT_HEADER
-
-REQUEST_ID: Final = "%REQ(X-REQUEST-ID)%"
 
 FAULT_FLAGS: Final = (
     (Fault.FULL, ("UO",)),
@@ -22,8 +22,6 @@ FAULT_FLAGS: Final = (
 
 _MALFORMED: Final = Problem(400, "malformed", "The request is malformed.")
 _PAGE_CODES: Final = frozenset({502, 503, 504})
-_ID_PATTERN: Final = "[A-Za-z0-9._:-]{1,128}"
-_MARK: Final = "strangler-request-id"
 
 
 def local_replies(settings: Settings, *, is_gate: bool) -> Resource:
@@ -41,17 +39,17 @@ def local_replies(settings: Settings, *, is_gate: bool) -> Resource:
 
 def _mappers(settings: Settings, problem: Problem, condition: Resource, fault: Fault | None) -> list[Resource]:
     """Return the mapper of a problem, after the one for browsers, which get a page."""
-    details = _mapper(problem, condition, fault, json_format=_details(problem), content_type="application/problem+json")
+    as_details = _mapper(problem, condition, fault, json_format=details(problem), content_type=DETAILS)
     if problem.status not in _PAGE_CODES:
-        return [details]
-    page = _mapper(
+        return [as_details]
+    as_page = _mapper(
         problem,
-        {"and_filter": {"filters": [condition, *_wants_page()]}},
+        {"and_filter": {"filters": [condition, *({"header_filter": {"header": each}} for each in wants_page())]}},
         fault,
-        text_format_source={"inline_string": _page(settings, problem)},
-        content_type="text/html; charset=utf-8",
+        text_format_source={"inline_string": page(settings, problem)},
+        content_type=PAGE,
     )
-    return [page, details]
+    return [as_page, as_details]
 
 
 def _mapper(problem: Problem, condition: Resource, fault: Fault | None, **body: object) -> Resource:
@@ -63,44 +61,9 @@ def _mapper(problem: Problem, condition: Resource, fault: Fault | None, **body: 
     return {
         "filter": condition,
         "status_code": problem.status,
-        "headers_to_add": [
-            {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-            for name, value in fields
-        ],
+        "headers_to_add": [header_value(name, value) for name, value in fields],
         "body_format_override": body,
     }
-
-
-def _details(problem: Problem) -> Resource:
-    return {
-        "type": f"urn:strangler:fault:{problem.fault}",
-        "title": problem.title,
-        "status": problem.status,
-        "fault": str(problem.fault),
-        "request_id": REQUEST_ID,
-    }
-
-
-def _page(settings: Settings, problem: Problem) -> str:
-    """Return the page as a format, in which a percent sign is written twice."""
-    page = fill_page(settings.errors.html, problem, _MARK).decode()
-    return page.replace("%", "%%").replace(_MARK, REQUEST_ID)
-
-
-def _wants_page() -> list[Resource]:
-    """Return the conditions of a page: Accept has HTML and no JSON; and the request's id, which stands in the page as
-    it is, has nothing that HTML reads as more than text."""
-    html = {"safe_regex": {"regex": "(?i).*(?:text/html|application/xhtml\\+xml).*"}}
-    plain = {"safe_regex": {"regex": "(?i).*json.*"}}
-    return [
-        _header("accept", string_match=html),
-        _header("accept", string_match=plain, invert_match=True),
-        _header("x-request-id", string_match={"safe_regex": {"regex": _ID_PATTERN}}),
-    ]
-
-
-def _header(name: str, **match: object) -> Resource:
-    return {"header_filter": {"header": {"name": name, **match}}}
 
 
 def _flags(*flags: str) -> Resource:

@@ -4,6 +4,7 @@ from typing import Final
 
 from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import BreakerSettings, BulkheadSettings, HealthSettings, RetrySettings, UpstreamSettings
+from strangler.envoy.header_values import header_value, literal
 from strangler.envoy.resources import Resource
 from strangler.envoy.units import duration
 
@@ -112,13 +113,7 @@ def health_check(upstream: UpstreamSettings, health: HealthSettings) -> Resource
         "http_health_check": {
             "path": base + health.path,
             "expected_statuses": [{"start": 200, "end": 400}],
-            "request_headers_to_add": [
-                {
-                    "header": {"key": name, "value": value.replace("%", "%%")},
-                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                }
-                for name, value in upstream.headers.set
-            ],
+            "request_headers_to_add": [header_value(name, literal(value)) for name, value in upstream.headers.set],
             "codec_client_type": "HTTP2" if upstream.http2 else "HTTP1",
         },
     }

@@ -4,18 +4,14 @@ Both depend on the time for which they are rendered; `next_change` is when they 
 """
 
 from collections.abc import Iterable
-from typing import Final
 
-from strangler.core.http.problem import Problem, fill_page, wants_page
+from strangler.core.http.problem import Problem
+from strangler.core.http.problem import wants_page as may_have_page
 from strangler.core.routing.retirement import ENDING_FIELDS, Refusal, Retirement
 from strangler.core.settings import RouteSettings, Settings
+from strangler.envoy.header_values import APPEND, REPLACE, header_value, literal
+from strangler.envoy.problem_formats import DETAILS, PAGE, details, page, wants_page
 from strangler.envoy.resources import Resource
-
-_REQUEST_ID: Final = "%REQ(X-REQUEST-ID)%"
-_MARK: Final = "strangler-request-id"
-_DETAILS: Final = "application/problem+json"
-_PAGE: Final = "text/html; charset=utf-8"
-_PLAIN_ID: Final = "[A-Za-z0-9._:-]{1,128}"
 
 
 def next_change(settings: Settings, now: float) -> float | None:
@@ -49,20 +45,19 @@ def refusal_of(route: RouteSettings, now: float) -> Refusal | None:
 def refusals(settings: Settings, problem: Problem) -> list[tuple[list[Resource], Resource]]:
     """Return the responses to a refused request: conditions on its headers, and the rest of the route entry.
 
-    A browser gets a page: it accepts HTML and no JSON. The page has the request's id as it stands, so one that HTML
-    could read as more than text gets the details, which are JSON.
+    A browser gets a page, whoever else gets the details, which are JSON.
     """
-    details = (list[Resource](), _respond(problem, _DETAILS, {"json_format": _details(problem)}))
-    if not wants_page(problem, b"text/html"):
-        return [details]
-    page = _respond(problem, _PAGE, {"text_format_source": {"inline_string": _page(settings, problem)}})
-    return [(_browser(), page), details]
+    as_details = (list[Resource](), _respond(problem, DETAILS, {"json_format": details(problem)}))
+    if not may_have_page(problem, b"text/html"):
+        return [as_details]
+    as_page = _respond(problem, PAGE, {"text_format_source": {"inline_string": page(settings, problem)}})
+    return [(wants_page(), as_page), as_details]
 
 
 def longest_page(settings: Settings, now: float) -> int:
     """Return the most bytes that a response to a refused request has at a time."""
     found = [refusal.problem for route in settings.routes if (refusal := refusal_of(route, now)) is not None]
-    return max((len(_page(settings, problem)) for problem in found), default=0)
+    return max((len(page(settings, problem)) for problem in found), default=0)
 
 
 def _respond(problem: Problem, kind: str, body: Resource) -> Resource:
@@ -73,31 +68,6 @@ def _respond(problem: Problem, kind: str, body: Resource) -> Resource:
     }
 
 
-def _details(problem: Problem) -> Resource:
-    return {
-        "type": f"urn:strangler:fault:{problem.fault}",
-        "title": _literal(problem.title),
-        "status": problem.status,
-        "fault": str(problem.fault),
-        "request_id": _REQUEST_ID,
-        **{name: _literal(value) for name, value in problem.members},
-    }
-
-
-def _page(settings: Settings, problem: Problem) -> str:
-    page = fill_page(settings.errors.html, problem, _MARK).decode()
-    return _literal(page).replace(_MARK, _REQUEST_ID)
-
-
-def _browser() -> list[Resource]:
-    html = {"safe_regex": {"regex": "(?i).*(?:text/html|application/xhtml\\+xml).*"}}
-    return [
-        {"name": "accept", "string_match": html},
-        {"name": "accept", "string_match": {"contains": "json", "ignore_case": True}, "invert_match": True},
-        {"name": "x-request-id", "string_match": {"safe_regex": {"regex": _PLAIN_ID}}},
-    ]
-
-
 def _fields(lines: bytes) -> list[tuple[str, str]]:
     """Return the fields of lines of a head."""
     pairs = (line.split(": ", 1) for line in lines.decode().split("\r\n") if line)
@@ -106,15 +76,4 @@ def _fields(lines: bytes) -> list[tuple[str, str]]:
 
 def _added(fields: Iterable[tuple[str, str]]) -> list[Resource]:
     """Return fields that are added. Link may be there already, from the upstream: it may have several values."""
-    return [
-        {
-            "header": {"key": name, "value": _literal(value)},
-            "append_action": "APPEND_IF_EXISTS_OR_ADD" if name == "Link" else "OVERWRITE_IF_EXISTS_OR_ADD",
-        }
-        for name, value in fields
-    ]
-
-
-def _literal(text: str) -> str:
-    """Return a text as a format of Envoy, in which a percent sign begins a command."""
-    return text.replace("%", "%%")
+    return [header_value(name, literal(value), APPEND if name == "Link" else REPLACE) for name, value in fields]

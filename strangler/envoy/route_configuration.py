@@ -7,6 +7,7 @@ import msgspec
 from strangler.core.routing.arm import Reason
 from strangler.core.settings import RouteSettings, Settings
 from strangler.envoy import route_tree
+from strangler.envoy.header_values import header_value
 from strangler.envoy.hosts import HostRoutes, by_host
 from strangler.envoy.matching import EVERYTHING, literal_head, precedence
 from strangler.envoy.path_guard import ODD_QUERY
@@ -44,8 +45,7 @@ def _arm_header(settings: Settings) -> Resource:
     """Return what is done about the arm's header: that of an upstream never passes."""
     if not settings.expose_arm:
         return {"response_headers_to_remove": [_ARM_HEADER.lower()]}
-    header = {"key": _ARM_HEADER, "value": "%UPSTREAM_METADATA(strangler:arm)%"}
-    return {"response_headers_to_add": [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
+    return {"response_headers_to_add": [header_value(_ARM_HEADER, "%UPSTREAM_METADATA(strangler:arm)%")]}
 
 
 class _VirtualHosts:
