@@ -16,8 +16,8 @@ from strangler.core.rollout_settings import RolloutSettings
 from strangler.core.settings import Settings
 from strangler.engine.intake.intake import Intake
 from strangler.engine.intake.message_ends import MessageSplitter
-from strangler.engine.intake.record_values import REQUEST_TAG
 from strangler.engine.intake.telemetry_server import records_of
+from strangler.envoy.access_records import REQUEST_TAG
 from strangler.ipc.messages import ToControl
 from strangler.ipc.metrics import Metrics
 from strangler.logs import LogWriter

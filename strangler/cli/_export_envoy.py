@@ -17,6 +17,8 @@ from strangler.cli._export_options import (
     strict_option,
 )
 from strangler.core.settings import Settings
+from strangler.engine.living import numbered
+from strangler.engine.written_files import put
 from strangler.envoy.comparison import differences, static_differences
 from strangler.envoy.losses import losses as losses_of
 from strangler.envoy.lying_place import place_of_files, place_of_static
@@ -29,7 +31,6 @@ _IN_ORDER: Final = (CLUSTERS, LISTENERS, ROUTES, BOOTSTRAP)
 
 _VERSION: Final = "export"
 _GENERATION: Final = 1
-_MODE: Final = 0o600
 
 
 @click.command("envoy")
@@ -120,13 +121,9 @@ def _write_files(resources: EnvoyResources, folder: Path) -> None:
 
 def _write(file: Path, content: bytes) -> None:
     """Put a file in place whole: an Envoy that follows it must not read a half."""
-    part = file.with_name(f".{file.name}.part")
     try:
-        part.touch(_MODE)
-        part.write_bytes(content)
-        part.replace(file)
+        put(file.parent, file.name, content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise failed(f"{file}: it cannot be written: {error.strerror}") from None
 
 
@@ -156,12 +153,7 @@ def _newest(folder: Path) -> Path:
     """Return the folder itself, or that of the newest Envoy in it."""
     if (folder / BOOTSTRAP).exists() or not folder.is_dir():
         return folder
-    numbered = [each for each in folder.iterdir() if each.name.isdecimal() and (each / BOOTSTRAP).exists()]
-    return max(numbered, key=_number, default=folder)
-
-
-def _number(folder: Path) -> int:
-    return int(folder.name)
+    return next((each for _, each in reversed(numbered(folder)) if (each / BOOTSTRAP).exists()), folder)
 
 
 def _named_files(settings: Settings) -> set[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import UNSET
 
@@ -48,6 +48,9 @@ from strangler.state.kill_switch import KillSwitchState
 _BREAKER_STATES = ("closed", "half_open", "open")
 _ENDPOINT_STATES = ("in_use", "put_aside", "unhealthy")
 
+_SERVING: Final = frozenset({"worker", "envoy"})
+"""The roles of processes that clients' requests are the business of."""
+
 
 def status(
     in_force: InForce,
@@ -83,7 +86,7 @@ def status(
         listen=listen,
         is_draining=is_draining,
         pid=_pids(processes),
-        workers=[_worker(process, links) for process in processes if process.role in ("worker", "envoy")],
+        workers=[_worker(process, links) for process in processes if process.role in _SERVING],
         config=ConfigStatus(
             generation=in_force.generation,
             since=in_force.since,
@@ -137,7 +140,7 @@ def _pids(processes: list[ProcessInfo]) -> ProcessIds:
     return ProcessIds(
         supervisor=pids.get("supervisor", UNSET),
         control=pids.get("control", UNSET),
-        workers=[process.pid for process in processes if process.role in ("worker", "envoy")],
+        workers=[process.pid for process in processes if process.role in _SERVING],
         leaving=leaving or UNSET,
     )
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from strangler.engine.sockets_in_folders import short_path
+
 TIMEOUT_S: Final = 5.0
 MAX_RESPONSE_BYTES: Final = 256 * 1024 * 1024
 """More than the statistics of 10,000 routes."""
@@ -51,12 +53,8 @@ class AdminSocket:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if len(os.fsencode(self._path)) <= _LONGEST_PATH:
             return await asyncio.open_unix_connection(str(self._path), limit=MAX_RESPONSE_BYTES)
-        folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            short = f"/proc/self/fd/{folder}/{self._path.name}"
+        with short_path(self._path.parent, self._path.name) as short:
             return await asyncio.open_unix_connection(short, limit=MAX_RESPONSE_BYTES)
-        finally:
-            os.close(folder)
 
 
 def _body_of(received: bytes, target: str) -> bytes:

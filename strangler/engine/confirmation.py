@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from strangler.engine.admin_socket import AdminError, AdminSocket
 
@@ -53,7 +53,7 @@ class Confirmation:
     async def seen(self, kind: str) -> FileStatus:
         """Return what Envoy says now about the files of a kind. Raises AdminError."""
         pattern = rf"^{kind}\.(version_text|update_rejected|update_failure)$"
-        return parsed((await self.admin.get(f"/stats?filter={_quoted(pattern)}")).decode(errors="replace"))
+        return parsed((await self.admin.get(f"/stats?filter={quote(pattern, safe='')}")).decode(errors="replace"))
 
     async def wait(self, kind: str, version: Callable[[], str], before: FileStatus) -> None:
         """Return once all of that kind have the version that is wanted then. Raises RefusedError or UnconfirmedError.
@@ -119,7 +119,3 @@ def parsed(text: str) -> FileStatus:
         elif value.strip().isdecimal():
             refusals += int(value)
     return FileStatus(frozenset(versions), refusals)
-
-
-def _quoted(pattern: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.*()-]", lambda found: f"%{ord(found[0]):02X}", pattern)

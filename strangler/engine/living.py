@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from strangler.engine.ownership import is_locked
+from strangler.engine.sockets_in_folders import short_path
 from strangler.engine.written_files import put
 
 FOLDER: Final = "envoy"
@@ -141,11 +142,8 @@ def _listener_pid(path: Path) -> int | None:
     """Return the process that listens at a unix socket, as the system knows it."""
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(1.0)
-        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            client.connect(f"/proc/self/fd/{folder}/{path.name}")
-        finally:
-            os.close(folder)
+        with short_path(path.parent, path.name) as short:
+            client.connect(short)
         found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         return int(_CREDENTIALS.unpack(found)[0])
     return None

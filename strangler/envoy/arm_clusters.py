@@ -54,7 +54,10 @@ class Composite:
 def candidate_arm(settings: Settings, route: RouteSettings, *, is_read: bool) -> str:
     """Return the cluster of a route's candidate arm, for GET, HEAD and OPTIONS or for all other methods."""
     composite = candidate_composite(settings, route, is_read=is_read)
-    return _member(settings, route) if composite is None else composite.name
+    if composite is not None:
+        return composite.name
+    assert route.candidate is not None
+    return _through(route.candidate, candidate_gate(settings, route))
 
 
 def legacy_arm(settings: Settings, *, is_read: bool) -> str:
@@ -66,8 +69,7 @@ def legacy_arm(settings: Settings, *, is_read: bool) -> str:
 
 def legacy_member(settings: Settings) -> str:
     """Return the cluster that leads to legacy once."""
-    gate = legacy_gate(settings)
-    return upstream_cluster(LEGACY) if gate is None else gate_cluster(gate.name)
+    return _through(LEGACY, legacy_gate(settings))
 
 
 def route_timeouts(settings: Settings, route: RouteSettings | None) -> tuple[float | None, float | None]:
@@ -123,7 +125,7 @@ def candidate_composite(settings: Settings, route: RouteSettings, *, is_read: bo
         return None
     gate = candidate_gate(settings, route)
     upstream = settings.upstreams[route.candidate]
-    members = [upstream_cluster(upstream.name) if gate is None else gate_cluster(gate.name)]
+    members = [_through(upstream.name, gate)]
     retry = None
     if route.fallback is not None:
         members += [legacy_member(settings)] * _legacy_tries(settings, is_gated=gate is not None)
@@ -203,10 +205,9 @@ def _legacy_tries(settings: Settings, *, is_gated: bool) -> int:
     return retry.attempts
 
 
-def _member(settings: Settings, route: RouteSettings) -> str:
-    gate: Gate | None = candidate_gate(settings, route)
-    assert route.candidate is not None
-    return upstream_cluster(route.candidate) if gate is None else gate_cluster(gate.name)
+def _through(upstream: str, gate: Gate | None) -> str:
+    """Return the cluster that leads to an upstream, through its gate if it has one."""
+    return upstream_cluster(upstream) if gate is None else gate_cluster(gate.name)
 
 
 def _longest(times: list[float | None]) -> float | None:

@@ -12,14 +12,19 @@ METADATA: Final = "strangler"
 """The namespace of our metadata on routes and endpoints."""
 
 KILL_SWITCH_KEY: Final = "strangler.kill_switch"
+"""For people who look into the runtime: no entry reads it."""
 
 LEGACY_READS: Final = "up/legacy:reads"
 """Legacy for GET, HEAD and OPTIONS, which may be sent again. No upstream has a colon in its name."""
 
 
+UPSTREAMS: Final = "up/"
+"""The beginning of the names of clusters that are upstreams themselves."""
+
+
 def upstream_cluster(upstream: str) -> str:
     """Return the cluster of an upstream itself."""
-    return f"up/{upstream}"
+    return f"{UPSTREAMS}{upstream}"
 
 
 def gate_cluster(gate: str) -> str:

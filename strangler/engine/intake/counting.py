@@ -6,13 +6,8 @@ from typing import Final
 from strangler.core.routing.snapshot import Snapshot
 from strangler.engine.intake.attempts import Attempts
 from strangler.engine.intake.finished_calls import finished_call, further_in
-from strangler.engine.intake.record_values import (
-    ATTEMPT_TAG,
-    REQUEST_TAG,
-    Record,
-    duration_of,
-    started_of,
-)
+from strangler.engine.intake.record_values import Record, duration_of, started_of
+from strangler.envoy.access_records import ATTEMPT_TAG, REQUEST_TAG
 from strangler.ipc.metrics import Metrics
 from strangler.worker.request_metrics import RequestMetrics
 from strangler.worker.telemetry import Telemetry

@@ -11,6 +11,7 @@ from strangler.core.settings import Settings
 from strangler.engine.intake.ends import end_of, has_own_response
 from strangler.engine.intake.record_values import Record, bytes_of, number_of, status_of, text_of
 from strangler.envoy.access_records import further_fields
+from strangler.envoy.resource_names import gate_cluster, upstream_cluster
 from strangler.http1.parse import RequestHeaders
 from strangler.worker.call import Call
 from strangler.worker.capture import NO_CAPTURE
@@ -19,14 +20,15 @@ from strangler.worker.trace import Trace
 _REASONS: Final = {reason.value: reason for reason in Reason}
 _REFUSED: Final = frozenset({Reason.RETIRED.value, Reason.BROWNOUT.value, Reason.MALFORMED_TARGET.value})
 _UNPLANNED: Final = Reason.UNPLANNED
-_LEGACY_CLUSTERS: Final = ("up/legacy:", "gate/legacy/")
+_LEGACY_CLUSTER: Final = upstream_cluster(LEGACY)
+_LEGACY_CLUSTERS: Final = (f"{_LEGACY_CLUSTER}:", gate_cluster(f"{LEGACY}/"))
 _FIELDS: Final = (("id", b"x-request-id"), ("ua", b"user-agent"), ("rf", b"referer"), ("ck", b"cookie"))
 _TOO_LARGE: Final = 413
 
 
 def is_legacy(cluster: str) -> bool:
     """Return True for a cluster that leads to legacy alone. No name of an upstream has a colon or a slash."""
-    return cluster == "up/legacy" or cluster.startswith(_LEGACY_CLUSTERS)
+    return cluster == _LEGACY_CLUSTER or cluster.startswith(_LEGACY_CLUSTERS)
 
 
 Fields = tuple[tuple[str, bytes], ...]

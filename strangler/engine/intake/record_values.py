@@ -6,10 +6,6 @@ from typing import Final
 Record = dict[str, object]
 """One record: its keys are those of `strangler.envoy.access_records`; a value that Envoy does not have is None."""
 
-REQUEST_TAG: Final = "request"
-ATTEMPT_TAG: Final = "attempt"
-
-
 MAX_NUMBER: Final = 2**53
 """Numbers come by way of JSON."""
 

@@ -9,8 +9,9 @@ import msgspec
 
 from strangler.core.routing.arm import LEGACY
 from strangler.core.settings import Settings
+from strangler.envoy.resource_names import UPSTREAMS
 
-_CLUSTER: Final = "cluster.up/"
+_CLUSTER: Final = f"cluster.{UPSTREAMS}"
 _FIGURES: Final = {
     ".upstream_rq_active": "in_flight",
     ".upstream_rq_pending_active": "waiting",
@@ -25,7 +26,7 @@ _LOST: Final = {
 }
 
 STATS_TARGET: Final = "/stats?format=json&filter=" + quote(
-    r"^(cluster\.up/[^.:]+\.(upstream_rq_active|upstream_rq_pending_active|outlier_detection\.ejections_active"
+    rf"^(cluster\.{UPSTREAMS}[^.:]+\.(upstream_rq_active|upstream_rq_pending_active|outlier_detection\.ejections_active"
     r"|membership_total|membership_healthy)"
     r"|http\.clients\.downstream_cx_active|access_logs\.fluentd\.(request|attempt)\.entries_lost)$",
     safe="",
@@ -99,13 +100,13 @@ def parse_clusters(body: bytes) -> list[Endpoint]:
     found = []
     for cluster in msgspec.json.decode(body).get("cluster_statuses", []):
         name = cluster["name"]
-        if not name.startswith("up/") or ":" in name:
+        if not name.startswith(UPSTREAMS) or ":" in name:
             continue
         for host in cluster.get("host_statuses", []):
             health = host.get("health_status", {})
             has_failed = bool(health.get("failed_active_health_check"))
             if has_failed or health.get("failed_outlier_check"):
-                found.append(Endpoint(name.removeprefix("up/"), _authority(host), has_failed))
+                found.append(Endpoint(name.removeprefix(UPSTREAMS), _authority(host), has_failed))
     return found
 
 
