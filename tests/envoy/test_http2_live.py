@@ -11,10 +11,8 @@ from strangler.core.listener_settings import ListenerSettings
 from tests.certificates import make_ca, make_pair
 from tests.envoy.running_clusters import RunningEnvoy, running
 from tests.envoy.scripted import Scripted
-from tests.envoy.test_listeners_live import LOCAL, NAME, legacy, on_disk, settings_for
+from tests.envoy.test_listeners_live import LOCAL, NAME, on_disk, settings_for
 from tests.needs import require
-
-__all__ = ["legacy"]
 
 
 async def curl(envoy: RunningEnvoy, *options: str, scheme: str) -> str:

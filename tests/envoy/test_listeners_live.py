@@ -4,7 +4,6 @@ import asyncio
 import base64
 import ssl
 import struct
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,14 @@ PASSED = {
 }
 
 
-@pytest.fixture
-async def legacy() -> AsyncIterator[Scripted]:
-    server = Scripted("legacy")
-    await server.start()
-    yield server
-    await server.stop()
+async def until_closed(port: int, raw: bytes) -> bytes:
+    """Send bytes on a new connection; return all that comes until Envoy ends it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    async with asyncio.timeout(5):
+        got = await reader.read()
+    writer.close()
+    return got
 
 
 def settings_for(legacy: Scripted, *listeners: ListenerSettings, **changes: Any) -> s.Settings:
@@ -280,11 +281,7 @@ async def test_limits(legacy: Scripted) -> None:
         got = await fetch(envoy, "/", "POST", body=b"x" * 1001)
         assert (got.status, got.problem["fault"]) == (413, "too_large")
         assert (await fetch(envoy, "/", "POST", body=b"x" * 1000)).status == 200
-        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[NAME])
-        writer.write(b"GET / HTTP/1.1\r\nHost:")
-        async with asyncio.timeout(5):
-            slow = await reader.read()
-        writer.close()
+        slow = await until_closed(envoy.ports[NAME], b"GET / HTTP/1.1\r\nHost:")
         assert slow.startswith(b"HTTP/1.1 408 ")
         assert b'"fault":"header_timeout"' in slow
 
@@ -292,11 +289,7 @@ async def test_limits(legacy: Scripted) -> None:
 async def test_malformed_requests_get_a_problem(legacy: Scripted) -> None:
     async with running(settings_for(legacy)) as envoy:
         for raw in (b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n", b"nonsense\r\n\r\n"):
-            reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[NAME])
-            writer.write(raw)
-            async with asyncio.timeout(5):
-                got = await reader.read()
-            writer.close()
+            got = await until_closed(envoy.ports[NAME], raw)
             assert got.startswith(b"HTTP/1.1 400 ")
             assert b'"fault":"malformed"' in got
 
@@ -304,11 +297,7 @@ async def test_malformed_requests_get_a_problem(legacy: Scripted) -> None:
 async def test_old_and_odd_requests_pass(legacy: Scripted) -> None:
     async with running(settings_for(legacy)) as envoy:
         assert (await fetch(envoy, "/a", "PROPFIND")).status == 200
-        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[NAME])
-        writer.write(b"GET /old HTTP/1.0\r\n\r\n")
-        async with asyncio.timeout(5):
-            got = await reader.read()
-        writer.close()
+        got = await until_closed(envoy.ports[NAME], b"GET /old HTTP/1.0\r\n\r\n")
         assert got.split(b" ")[1] == b"200"
         assert [each.method for each in legacy.seen] == ["PROPFIND", "GET"]
 

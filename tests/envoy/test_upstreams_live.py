@@ -25,14 +25,6 @@ MEBIBYTE = 1 << 20
 
 
 @pytest.fixture
-async def legacy() -> AsyncIterator[Scripted]:
-    server = Scripted("legacy")
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
 async def orders() -> AsyncIterator[Scripted]:
     server = Scripted("orders")
     yield server

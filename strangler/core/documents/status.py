@@ -373,8 +373,8 @@ class StatusDocument(Struct, frozen=True):
     problems: Annotated[
         dict[str, str],
         Meta(
-            description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing`, `keys` or"
-            " `node`."
+            description="What is wrong with `store`, `store_log`, `shadow`, `ledger`, `events`, `tracing`, `keys`,"
+            " `node` or `engine`."
         ),
     ]
     upstreams: list[UpstreamStatus]
