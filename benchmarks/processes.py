@@ -31,17 +31,27 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Return the sum over the process and all its running descendants."""
+    """Return the sum over the process, its running descendants, and the others of its session, if it leads one.
+
+    The Envoy of `engine: envoy` is nobody's child, so that it survives whoever started it.
+    """
     cpu_s: dict[int, float] = {}
     rss = pss = 0
     root = psutil.Process(pid)
-    for process in [root, *root.children(recursive=True)]:
+    for process in {root, *root.children(recursive=True), *_of_session(pid)}:
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             cpu_s[process.pid] = _cpu_s(process.pid)
             memory = _rollup(process.pid)
             rss += memory.get("Rss", 0)
             pss += memory.get("Pss", 0)
     return Usage(cpu_s, rss, pss)
+
+
+def _of_session(leader: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader:
+                yield process
 
 
 def settle(pid: int, timeout_s: float = 30.0) -> None:
